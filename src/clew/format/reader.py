@@ -1,0 +1,275 @@
+"""Read a recording: the streams of a folder, their chunks, their columns.
+
+A stream whose last bytes are missing is normal (its process was killed, or is still
+writing): the reader gives what is there and says where it is cut. Damage anywhere else
+is an error with its byte offset; ``clew repair`` writes what can be saved.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clew.format import schema
+from clew.format.chunk import (
+    HEADER_SIZE,
+    MAGIC,
+    ChunkHeader,
+    ChunkType,
+    decode_json,
+    decode_payload,
+    parse_header,
+)
+from clew.format.events import EventChunk, Row, decode_event_chunk
+from clew.format.tables import Column
+from clew.model.errors import FormatError
+
+STREAM_SUFFIX = ".stream"
+RECORDING_SUFFIX = ".clew"
+
+
+class Stream:
+    """The recording of one process, read from its file.
+
+    Opening reads chunk headers only; payloads are read, checked and decoded when they
+    are asked for.
+
+    Args:
+        path: The stream file.
+        tolerant: Skip damaged chunks and note them in ``damage`` instead of raising.
+
+    Raises:
+        FormatError: The file is not a stream, or is damaged before its last chunk.
+    """
+
+    def __init__(self, path: Path, *, tolerant: bool = False) -> None:
+        self.path = path
+        self.tolerant = tolerant
+        self.damage: list[FormatError] = []
+        self.cut: FormatError | None = None
+        self.headers: list[ChunkHeader] = []
+        with path.open("rb") as file:
+            self.size = file.seek(0, 2)
+            self._scan(file)
+        if not self.headers:
+            raise self.cut or _empty(0)
+        self.process_id = self.headers[0].process_id
+        self.process = self._json_of(ChunkType.PROCESS) or {}
+        self.end = self._json_of(ChunkType.END)
+
+    def _scan(self, file: Any) -> None:
+        position = 0
+        while position < self.size:
+            file.seek(position)
+            head = file.read(HEADER_SIZE)
+            if len(head) < HEADER_SIZE or not any(head):
+                self.cut = _cut(position, self.size)
+                return
+            try:
+                header = parse_header(head, position)
+            except FormatError as error:
+                if error.slug == "newer-recording" or not self.tolerant:
+                    raise
+                self.damage.append(error)
+                position = _next_chunk(file, position + 1, self.size)
+                continue
+            if header.end > self.size:
+                self.cut = _cut(position, self.size)
+                if self.tolerant:
+                    position = _next_chunk(file, position + 1, self.size)
+                    continue
+                return
+            self.headers.append(header)
+            position = header.end
+
+    def payload(self, header: ChunkHeader) -> bytes:
+        """Read, check and decompress the payload of *header*."""
+        return decode_payload(header, self.stored(header))
+
+    def stored(self, header: ChunkHeader) -> bytes:
+        """Read the payload of *header* as it is stored."""
+        with self.path.open("rb") as file:
+            file.seek(header.offset + HEADER_SIZE)
+            return file.read(header.stored)
+
+    def _json_of(self, type_: ChunkType) -> dict[str, Any] | None:
+        """Merge the JSON objects of all chunks of one type, later ones over earlier ones.
+
+        A stream has several END chunks when its process said how it ended and
+        ``clew run`` added with which exit code.
+        """
+        merged: dict[str, Any] | None = None
+        for header in self.headers:
+            if header.type == type_:
+                try:
+                    merged = (merged or {}) | decode_json(header, self.payload(header))
+                except FormatError as error:
+                    if not self.tolerant:
+                        raise
+                    self.damage.append(error)
+        return merged
+
+    def chunks(self) -> Iterator[EventChunk]:
+        """Yield the event chunks in file order."""
+        for header in self.headers:
+            if header.type != ChunkType.EVENTS:
+                continue
+            try:
+                yield decode_event_chunk(header, self.payload(header))
+            except FormatError as error:
+                if not self.tolerant:
+                    raise
+                self.damage.append(error)
+
+    @property
+    def id(self) -> str:
+        """The process id as people see it: 16 hex digits."""
+        return f"{self.process_id:016x}"
+
+    @property
+    def last_seq(self) -> int:
+        """The highest sequence number, 0 without events."""
+        last = 0
+        for chunk in self.chunks():
+            firsts = chunk.column(schema.RANGES, "first_seq")
+            counts = chunk.column(schema.RANGES, "count")
+            last = max([last, *(first + count - 1 for first, count in zip(firsts, counts, strict=True))])
+        return last
+
+    @cached_property
+    def data(self) -> StreamData:
+        """Every event and definition of the stream, as columns."""
+        return StreamData(self)
+
+
+class StreamData:
+    """The events of one stream as columns, and its definitions.
+
+    Attributes:
+        columns: By name of ``schema.EVENTS``, plus ``seq``; all of one length, ordered
+            as written, that is by ``seq`` up to the order of threads.
+        attrs: JSON text by sequence number.
+        remote_causes: (process, seq) by sequence number.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.columns: dict[str, Column] = {"seq": array("Q")}
+        for spec in schema.EVENTS.columns:
+            self.columns[spec.name] = array({1: "B", 4: "I", 8: "Q"}[spec.width])
+        self.attrs: dict[int, str] = {}
+        self.entities: dict[int, Row] = {}
+        self.sites: dict[int, Row] = {}
+        self.spans: dict[int, Row] = {}
+        self.remote_causes: dict[int, tuple[int, int]] = {}
+        for chunk in stream.chunks():
+            self._add(chunk)
+
+    def __len__(self) -> int:
+        return len(self.columns["seq"])
+
+    def _add(self, chunk: EventChunk) -> None:
+        seq = self.columns["seq"]
+        for first, count, *_ in chunk.rows(schema.RANGES):
+            seq.extend(range(first, first + count))
+        for spec in schema.EVENTS.columns:
+            self.columns[spec.name].extend(chunk.column(schema.EVENTS, spec.name))
+        self.attrs.update(chunk.rows(schema.ATTRS))
+        self.entities.update((row[0], row) for row in chunk.rows(schema.ENTITIES))
+        self.sites.update((row[0], row) for row in chunk.rows(schema.SITES))
+        self.spans.update((row[0], row) for row in chunk.rows(schema.SPANS))
+        self.remote_causes.update((row[0], row[1:]) for row in chunk.rows(schema.REMOTE_CAUSES))
+
+
+class Recording:
+    """One or several streams that belong together, sorted by the start of their process."""
+
+    def __init__(self, path: Path, streams: list[Stream]) -> None:
+        self.path = path
+        self.streams = sorted(streams, key=lambda stream: (stream.process.get("wall_ns", 0), stream.process_id))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all stream files."""
+        return sum(stream.size for stream in self.streams)
+
+
+def open_recording(path: str | Path, *, tolerant: bool = False) -> Recording:
+    """Open a recording folder, or a single stream file of one.
+
+    Raises:
+        FormatError: Nothing is there, it holds no stream, or a stream is damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(path.glob("*" + STREAM_SUFFIX))
+        files = [file for file in files if file.stat().st_size]
+        if not files:
+            raise FormatError(
+                "no-recording",
+                f"the folder {path} holds no stream",
+                f"expected files that end in {STREAM_SUFFIX}",
+                "name the folder that 'clew run' printed",
+                offset=0,
+            )
+    elif path.is_file():
+        files = [path]
+    else:
+        raise FormatError(
+            "no-recording",
+            f"there is nothing at {path}",
+            f"expected a recording (a folder NAME{RECORDING_SUFFIX})",
+            "name the folder that 'clew run' printed",
+            offset=0,
+        )
+    return Recording(path, [_open_stream(file, tolerant=tolerant) for file in files])
+
+
+def _open_stream(file: Path, *, tolerant: bool) -> Stream:
+    try:
+        return Stream(file, tolerant=tolerant)
+    except FormatError as error:
+        error.add_note(f"in {file}")
+        raise
+
+
+def _next_chunk(file: Any, position: int, size: int) -> int:
+    """Find the next offset at which a whole header parses, or *size*."""
+    block_size = 1 << 20
+    while position < size:
+        file.seek(position)
+        block = file.read(block_size + HEADER_SIZE)
+        found = block.find(MAGIC)
+        while found >= 0:
+            head = block[found : found + HEADER_SIZE]
+            if len(head) == HEADER_SIZE:
+                try:
+                    if parse_header(head, position + found).end <= size:
+                        return position + found
+                except FormatError:
+                    pass
+            found = block.find(MAGIC, found + 1)
+        position += block_size
+    return size
+
+
+def _cut(position: int, size: int) -> FormatError:
+    return FormatError(
+        "truncated-stream",
+        f"the last {size - position} bytes are the beginning of a chunk that was never finished",
+        "expected a whole chunk",
+        "the process was killed or is still writing; 'clew repair' removes the rest",
+        offset=position,
+    )
+
+
+def _empty(size: int) -> FormatError:
+    return FormatError(
+        "truncated-stream",
+        f"the file has {size} bytes and no chunk",
+        "expected a stream, which begins with a PROCESS chunk",
+        "the process was killed before it wrote anything",
+        offset=0,
+    )

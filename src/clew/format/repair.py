@@ -1,0 +1,105 @@
+"""Mend a recording: save what a killed process left in its ring, drop what is damaged.
+
+Repairing never touches what can be read. A stream with a cut tail is truncated to its
+last whole chunk; a stream with damage in the middle is rewritten without the damaged
+chunks, beside the original, which keeps the suffix ``.damaged``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from clew.format.chunk import HEADER_SIZE, ChunkHeader, ChunkType
+from clew.format.drain import Drain, resume_stream
+from clew.format.reader import Stream, open_recording
+from clew.model.errors import ClewError, FormatError
+
+
+class StreamRepair(NamedTuple):
+    """What was done to one stream."""
+
+    path: Path
+    kept_events: int
+    cut_at: int | None
+    """Byte offset from which the tail was removed, or None."""
+    cut_bytes: int
+    damage: list[FormatError]
+    saved_events: int
+    """Events that came out of the ring the process left behind."""
+
+
+def repair(path: str | Path) -> list[StreamRepair]:
+    """Mend every stream of the recording at *path*.
+
+    Raises:
+        FormatError: There is no recording at *path*, nothing of it can be read, or a
+            process still writes it.
+    """
+    recording = open_recording(path, tolerant=True)
+    return [repair_stream(stream) for stream in recording.streams]
+
+
+def repair_stream(stream: Stream) -> StreamRepair:
+    """Mend one stream, which must have been opened with ``tolerant=True``."""
+    drain = drain_of(stream)
+    if drain is not None and drain.is_owner_alive():
+        raise FormatError(
+            "still-recording",
+            f"process {drain.pid} still writes {stream.path}",
+            "expected a recording whose processes have ended",
+            "stop the process first, or read the recording as it is",
+            offset=stream.size,
+        )
+    kept = [header for header in stream.headers if _is_readable(stream, header)]
+    kept_events = sum(header.count for header in kept if header.type == ChunkType.EVENTS)
+    end = kept[-1].end if kept else 0
+    has_holes = any(a.end != b.offset for a, b in zip(kept, kept[1:], strict=False))
+    cut_at, cut_bytes = None, 0
+    if has_holes or any(error.offset < end for error in stream.damage):
+        _rewrite(stream, kept)
+    elif end < stream.size:
+        cut_at, cut_bytes = end, stream.size - end
+        os.truncate(stream.path, end)
+    saved = 0
+    if drain is not None:
+        resume_stream(drain)
+        drain.finish()
+        saved = drain.events - kept_events
+    return StreamRepair(stream.path, kept_events, cut_at, cut_bytes, stream.damage, saved)
+
+
+def drain_of(stream: Stream) -> Drain | None:
+    """Return a drain for the ring that *stream* names, if it is there and belongs to it."""
+    path = stream.process.get("ring")
+    if not isinstance(path, str):
+        return None
+    try:
+        drain = Drain(Path(path), stream.path.parent)
+    except (OSError, ClewError):
+        return None
+    return drain if drain.process_id == stream.process_id else None
+
+
+def _is_readable(stream: Stream, header: ChunkHeader) -> bool:
+    try:
+        stream.payload(header)
+    except FormatError as error:
+        if all(error.offset != known.offset for known in stream.damage):
+            stream.damage.append(error)
+        return False
+    return True
+
+
+def _rewrite(stream: Stream, kept: list[ChunkHeader]) -> None:
+    """Write the readable chunks to a new file, then put it in the place of the old one."""
+    mended = stream.path.with_name(stream.path.name + ".mended")
+    with stream.path.open("rb") as source, mended.open("wb") as target:
+        for header in kept:
+            source.seek(header.offset)
+            target.write(source.read(HEADER_SIZE + header.stored))
+        target.flush()
+        os.fsync(target.fileno())
+    stream.path.rename(stream.path.with_name(stream.path.name + ".damaged"))
+    mended.rename(stream.path)

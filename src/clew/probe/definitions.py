@@ -1,0 +1,160 @@
+"""What events refer to by number: entities, sites and spans, each defined once.
+
+A definition goes into the journal before the first event about it; the observed
+process then forgets it. Numbers are never reused while a recording lasts (they wrap
+after 2**32, long after the chunk that defined them).
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from types import GetSetDescriptorType
+
+from clew.probe import journal, sites
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+_MASK = 0xFFFF_FFFF
+MAX_LIVE_ENTITIES = 200_000
+"""Most live objects told apart; further ones share the number 0, and are counted."""
+unnamed = 0
+"""Objects that got no number because ``MAX_LIVE_ENTITIES`` were alive already."""
+
+_next_entity = itertools.count(1).__next__
+_next_span = itertools.count(1).__next__
+_numbers: dict[int, int] = {}
+_references: dict[int, weakref.ref[Any]] = {}
+
+
+def define_entity(
+    kind: int, name: str = "", *, type_name: str = "", parent: int = 0, site: int = 0, span: int = 0, detail: str = ""
+) -> int:
+    """Give a new entity its number.
+
+    Args:
+        kind: An ``EntityKind``.
+        name: The name the user gave, or the variable it is known by.
+        type_name: Its class.
+        parent: Number of the entity that created it.
+        site: Where it was created, or first used.
+        span: Span it was created in.
+        detail: JSON object with what is particular to its kind.
+    """
+    number = _next_entity() & _MASK
+    journal.write_entity((number, kind, name, type_name, parent, site, span, detail))
+    return number
+
+
+def next_span() -> int:
+    """Return a new span number; the caller appends the row to ``spans``."""
+    return _next_span() & _MASK
+
+
+def entity_of(thing: object, kind: int) -> int:
+    """Return the number of *thing*, giving it one at first sight.
+
+    The mapping holds no reference to *thing*: it ends with it.
+    """
+    number = _numbers.get(id(thing))
+    return _register(thing, kind) if number is None else number
+
+
+def bind(thing: object, number: int) -> None:
+    """Make *number* the number of *thing*."""
+    key = id(thing)
+
+    def gone(reference: object, key: int = key) -> None:
+        # An object at the same address may have been bound since; its reference stays.
+        if _references.get(key) is reference:
+            del _references[key]
+            _numbers.pop(key, None)
+
+    _references[key] = weakref.ref(thing, gone)
+    _numbers[key] = number
+
+
+def known(thing: object) -> int:
+    """Return the number of *thing*, 0 if it has none."""
+    return _numbers.get(id(thing), 0)
+
+
+def _register(thing: object, kind: int) -> int:
+    global unnamed
+    if len(_numbers) >= MAX_LIVE_ENTITIES:
+        unnamed += 1
+        return 0
+    frame = sites.user_frame(2)
+    cls = type(thing)
+    number = define_entity(
+        kind,
+        variable_name(thing, frame) if frame is not None else "",
+        type_name=f"{cls.__module__}.{cls.__qualname__}",
+        site=sites.site_of(frame) if frame is not None else 0,
+    )
+    try:
+        bind(thing, number)
+    except TypeError:
+        # No weak references to this type: it keeps no number, since its address may
+        # soon be another object's.
+        return number
+    return number
+
+
+def variable_name(thing: object, frame: FrameType) -> str:
+    """Return the attribute or variable by which the code in *frame* knows *thing*.
+
+    Looks at the instance the running method belongs to, then the locals, then the
+    module's globals, without running any of the program's code.
+    """
+    local = frame.f_locals
+    names = frame.f_code.co_varnames
+    if frame.f_code.co_argcount and names:
+        owner = local.get(names[0])
+        for key, value in _instance_dict(owner).items():
+            if value is thing:
+                return f"{type(owner).__qualname__}.{key}"
+    for key, value in list(local.items()):
+        if value is thing:
+            return key
+        for attribute, inner in _instance_dict(value).items():
+            if inner is thing:
+                return f"{type(value).__qualname__}.{attribute}"
+    module = frame.f_globals
+    for key, value in list(module.items()):
+        if value is thing:
+            return f"{module.get('__name__', '')}.{key}"
+    return ""
+
+
+def _instance_dict(owner: object) -> dict[str, object]:
+    """Return the instance dictionary of *owner* without calling its code; copies it."""
+    cls = type(owner)
+    if cls.__flags__ & _HEAP_TYPE:
+        for base in cls.__mro__:
+            slot = base.__dict__.get("__dict__")
+            if slot is not None:
+                if type(slot) is not GetSetDescriptorType:
+                    break
+                found = slot.__get__(owner)
+                if type(found) is dict and len(found) <= _MAX_ATTRIBUTES:
+                    return found.copy()
+                break
+    return {}
+
+
+_HEAP_TYPE = 1 << 9
+_MAX_ATTRIBUTES = 200
+
+
+def reset() -> None:
+    """Forget every number: a forked child defines its entities anew."""
+    global _next_entity, _next_span, unnamed
+    _next_entity = itertools.count(1).__next__
+    _next_span = itertools.count(1).__next__
+    _numbers.clear()
+    _references.clear()
+    unnamed = 0

@@ -1,0 +1,138 @@
+"""The journal: definitions and attributes on their way out of the observed process.
+
+Any thread may write at any time. Records queue in a deque, and whichever thread finds
+the pump free moves them into the shared file; a thread that finds it taken (by another
+thread, or by itself further down the stack, in a destructor) leaves its record to the
+holder. So nothing here waits.
+"""
+
+from __future__ import annotations
+
+import json
+from _thread import allocate_lock
+from collections import deque
+
+from clew.format import ring
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_WAITING = 10_000
+"""Records that wait while the drain does not keep up; beyond it they are dropped."""
+MAX_RECORD = 32_768
+"""Largest payload in bytes; attributes beyond it are replaced by a note of their size."""
+
+_queue: deque[tuple[int, bytes]] = deque()
+_pump = allocate_lock()
+_map: Any = None
+_start = 0
+_size = 0
+_written = 0
+dropped = 0
+
+def _type_name(value: object) -> str:
+    return f"<{type(value).__qualname__}>"
+
+
+# Values are JSON already; should one not be, its own __str__ must not run here.
+_dumps = json.JSONEncoder(separators=(",", ":"), default=_type_name, skipkeys=True).encode
+
+
+def open_journal(mapping: Any, start: int, size: int) -> None:
+    """Write from now on to *size* bytes of *mapping*, from byte *start* on."""
+    global _map, _start, _size, _written, dropped
+    _queue.clear()
+    _map, _start, _size, _written, dropped = mapping, start, size, 0, 0
+
+
+def close_journal() -> None:
+    """Take no more records."""
+    global _map
+    _map = None
+    _queue.clear()
+
+
+def write_entity(row: tuple[Any, ...]) -> None:
+    """Define an entity: a row of ``schema.ENTITIES``."""
+    _write_fields(ring.RECORD_ENTITY, row)
+
+
+def write_site(row: tuple[Any, ...]) -> None:
+    """Define a site: a row of ``schema.SITES``."""
+    _write_fields(ring.RECORD_SITE, row)
+
+
+def write_span(row: tuple[Any, ...]) -> None:
+    """Define a span: a row of ``schema.SPANS``."""
+    _write_fields(ring.RECORD_SPAN, row)
+
+
+def write_remote_cause(seq: int, process_id: int, cause: int) -> None:
+    """Say that event *seq* was enabled by event *cause* of another process."""
+    _write_fields(ring.RECORD_REMOTE_CAUSE, (seq, process_id, cause))
+
+
+def write_attrs(seq: int, values: dict[str, Any]) -> None:
+    """Attach redacted JSON *values* to event *seq*."""
+    text = _dumps(values).encode("utf-8", "replace")
+    if len(text) > MAX_RECORD:
+        text = _dumps({"clew.attrs_size": len(text), "clew.attrs_dropped": "too large"}).encode()
+    _write(ring.RECORD_ATTRS, b"%d\0%b" % (seq, text))
+
+
+def write_process(values: dict[str, Any]) -> None:
+    """Write the head of the stream."""
+    _write(ring.RECORD_PROCESS, _dumps(values).encode("utf-8", "replace"))
+
+
+def write_end(values: dict[str, Any]) -> None:
+    """Write what the process says about its own end."""
+    _write(ring.RECORD_END, _dumps(values).encode("utf-8", "replace"))
+
+
+def _write_fields(kind: int, row: tuple[Any, ...]) -> None:
+    text = "\0".join([value.replace("\0", " ") if type(value) is str else str(value) for value in row])
+    _write(kind, text.encode("utf-8", "backslashreplace"))
+
+
+def _write(kind: int, payload: bytes) -> None:
+    global dropped
+    if _map is None:
+        return
+    if len(_queue) >= MAX_WAITING:
+        dropped += 1
+        return
+    _queue.append((kind, payload))
+    while _queue and _pump.acquire(False):  # noqa: FBT003  positional-only in C
+        try:
+            done = _move()
+        finally:
+            _pump.release()
+        if not done:
+            return
+
+
+def _move() -> bool:
+    """Move queued records to the shared file; return False if it is full."""
+    global _written
+    mapping = _map
+    if mapping is None:
+        return False
+    while _queue:
+        kind, payload = _queue[0]
+        record = ring.RECORD.pack(len(payload), kind) + payload
+        free = _size - (_written - ring.NUMBER.unpack_from(mapping, ring.JOURNAL_READ)[0])
+        if len(record) > free:
+            ring.NUMBER.pack_into(mapping, ring.JOURNAL_DROPPED, dropped)
+            return False
+        _queue.popleft()
+        at = _written % _size
+        first = record[: _size - at]
+        mapping[_start + at : _start + at + len(first)] = first
+        rest = record[len(first) :]
+        mapping[_start : _start + len(rest)] = rest
+        # The mark that the record is there comes last.
+        _written += len(record)
+        ring.NUMBER.pack_into(mapping, ring.JOURNAL_WRITTEN, _written)
+    return True

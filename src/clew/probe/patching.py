@@ -1,0 +1,102 @@
+"""Hooks: replace a method, remember the original, put it back when the hook fails.
+
+A hook replaces a function on its class (or in its module) by one that does the same and
+records. The class stays the object it was: instances that exist, subclasses, pickles
+and ``isinstance`` see no difference.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+_MISSING = object()
+
+
+class Hooks:
+    """The hooks of one group, which are disabled together.
+
+    Args:
+        name: What the user knows them by, e.g. ``asyncio.Lock``; a name in the setting
+            ``disable``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.failures = 0
+        self._originals: list[tuple[Any, str, Any]] = []
+
+    def replace(self, owner: Any, attribute: str, make: Callable[[Any], Any]) -> None:
+        """Replace ``owner.attribute`` by ``make(original)``.
+
+        An attribute that does not exist (in this version of a library) is left alone.
+        An inherited one is replaced on *owner* only.
+        """
+        own = vars(owner).get(attribute, _MISSING)
+        original = getattr(owner, attribute, _MISSING)
+        if original is _MISSING:
+            return
+        replacement = make(original)
+        if isinstance(replacement, FunctionType):
+            imitate(replacement, original)
+        if isinstance(own, staticmethod):
+            replacement = staticmethod(replacement)
+        elif isinstance(own, classmethod):
+            replacement = classmethod(replacement)
+        self._originals.append((owner, attribute, own))
+        setattr(owner, attribute, replacement)
+
+    def remove(self) -> None:
+        """Put every original back."""
+        while self._originals:
+            owner, attribute, original = self._originals.pop()
+            if original is _MISSING:
+                delattr(owner, attribute)
+            else:
+                setattr(owner, attribute, original)
+
+    def failed(self, error: BaseException) -> None:
+        """Count a failure of a hook; at the first one, disable the group and note it."""
+        self.failures += 1
+        if self.failures == 1:
+            self.remove()
+            report(self.name, f"{type(error).__name__}: {error}")
+
+
+problems: dict[str, str] = {}
+"""What failed, by hook name: noted once each, written at the end of the stream."""
+
+
+def report(name: str, problem: str) -> None:
+    """Note a problem of hook *name*, once."""
+    problems.setdefault(name, problem[:200])
+
+
+def imitate(replacement: FunctionType, original: Any) -> None:
+    """Give *replacement* the name, documentation and attributes of *original*."""
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+        try:
+            setattr(replacement, attribute, getattr(original, attribute))
+        except (AttributeError, TypeError):
+            continue
+    replacement.__dict__.update(getattr(original, "__dict__", {}))
+    replacement.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]  for inspect.signature
+
+
+def hide_frame(error: BaseException) -> None:
+    """Take the calling hook's own frame off the traceback of *error*.
+
+    To be called in an ``except`` block of the hook that then re-raises with a bare
+    ``raise``: a re-raise adds no frame (CPython 3.11 on), so that tracebacks read as if
+    the hook was not there.
+    """
+    traceback = error.__traceback__
+    if traceback is not None and traceback.tb_frame is sys._getframe(1):  # noqa: SLF001
+        error.__traceback__ = traceback.tb_next

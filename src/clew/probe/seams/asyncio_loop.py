@@ -1,0 +1,398 @@
+"""asyncio loops: which task ran from when to when, and which event woke it.
+
+``BaseEventLoop._call_soon`` is where every loop written in Python schedules a callback,
+and ``Handle._run`` where it runs one. Both are replaced on their class, so existing
+loops, subclasses of the program's and loops from any factory are seen, and no callback
+is wrapped: ``handle._callback`` stays the program's own. (Wrapping callbacks, which
+uvloop needs, costs half as much again; see docs/adr/0003.)
+
+A handle from ``_call_soon`` is of a subclass with room for who scheduled it and when.
+Timers and file descriptors keep asyncio's own classes: a timer's wake is remembered
+under the address of its handle until it runs or is cancelled; an entry left behind by a
+loop that was closed is overwritten by the next timer at that address. A step nothing
+was remembered for was woken from outside the process: I/O.
+
+Steps carry no span: a step belongs to the span its scope was last in, which the reader
+knows (``analysis``), and reading the context variable twice would cost 90 ns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import weakref
+from _thread import get_ident
+from time import monotonic_ns
+from types import BuiltinMethodType, FunctionType, MethodType
+
+from clew.format.ring import ARG_OFFSET, SLOT, SLOT_SIZE
+from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
+from clew.probe import buffer, errors, sites
+from clew.probe.definitions import define_entity
+from clew.probe.patching import Hooks, hide_frame, report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from clew.probe.buffer import ThreadState
+    from clew.probe.session import Session
+
+STEP = int(EventKind.LIFE_STEP)
+STEP_END = int(EventKind.LIFE_STEP_END)
+TASK_START = int(EventKind.LIFE_TASK_START)
+TASK_END = int(EventKind.LIFE_TASK_END)
+TASK_CANCEL = int(EventKind.LIFE_TASK_CANCEL)
+OP_TIMER = Operation.TIMER << 8
+OP_IO = Operation.IO << 8
+OP_CALLBACK = Operation.CALLBACK << 8
+OP_EAGER = Operation.EAGER << 8
+OUTCOME = {"ok": Outcome.OK << 16, "failed": Outcome.FAILED << 16, "cancelled": Outcome.CANCELLED << 16}
+
+hooks = Hooks("asyncio.loop")
+tasks: dict[int, int] = {}
+"""Entity number by ``id()`` of every task that began and has not ended."""
+wakes: dict[int, tuple[int, int]] = {}
+"""By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
+
+loops: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Loops that keep the state of the thread they run in."""
+
+_Task = asyncio.Task
+_SPAN = buffer.SPAN
+_pack = SLOT.pack_into
+# A slot with the fields a step begins with (the padding is filled with zeros), and the
+# two fields it gets when it ends.
+_pack_step = struct.Struct("@QQQ8x4xI8xI").pack_into
+_pack_end = struct.Struct("@QI").pack_into
+QUICK_NS = 5_000_000
+"""A step shorter than this gets its duration in its own slot, where the drain looks no
+sooner than twice this after it began (``collector.BUSY_PAUSE_S``); a longer one gets an
+event of its own when it ends, so that a loop that is blocked shows a step that began."""
+_done = _Task.done
+_cancelled = _Task.cancelled
+_get_coro = _Task.get_coro
+_get_name = _Task.get_name
+
+
+_STEP, _METHOD, _FUNCTION, _BOUND, _OTHER = range(1, 6)
+_callback_kinds: dict[type, int] = {BuiltinMethodType: _METHOD, FunctionType: _FUNCTION, MethodType: _BOUND}
+
+
+def _meet_callback(kind: type) -> int:
+    """Sort a type of callback that was not seen before.
+
+    The object by which a C task schedules its own steps has a type without a public
+    name; making a task only to learn it would change the names of the program's tasks.
+    """
+    if kind.__name__.rpartition(".")[2] == "TaskStepMethWrapper" and not kind.__flags__ & _HEAP_TYPE_OF_PYTHON:
+        _callback_kinds[kind] = _STEP
+        return _STEP
+    return _OTHER
+
+
+_HEAP_TYPE_OF_PYTHON = 1 << 10  # Py_TPFLAGS_BASETYPE: classes of Python can be subclassed, that one cannot
+
+
+def install(module: ModuleType, session: Session) -> None:
+    """Hook the loops of *module*, which is asyncio."""
+    session.at_begin.append(forget)
+    hooks.replace(module.Handle, "_run", lambda original: _make_run(original, is_own=False))
+    hooks.replace(module.Handle, "cancel", _make_cancel)
+    hooks.replace(module.BaseEventLoop, "_call_soon", lambda original: _make_call_soon(original, module.Handle))
+    hooks.replace(module.BaseEventLoop, "call_at", _make_call_at)
+
+
+def forget() -> None:
+    """Forget tasks and wakes: a forked child numbers its own."""
+    tasks.clear()
+    wakes.clear()
+    for loop in list(loops):
+        del loop.clew_state
+    loops.clear()
+
+
+def _make_cancel(original: Any) -> Any:
+    def cancel(self: Any) -> None:
+        wakes.pop(id(self), None)
+        original(self)
+
+    return cancel
+
+
+def _make_call_soon(original: Any, base: Any) -> Any:
+    """Return ``_call_soon`` with asyncio's own body, which is three lines, written in.
+
+    Where the body is another one (a future version), a slower hook around it is used.
+    """
+    if original.__code__.co_names != ("events", "Handle", "_source_traceback", "_ready", "append"):
+        report("asyncio.loop", "this version's _call_soon is not known; a slower hook is used")
+        return _make_call_soon_around(original)
+    get_kind = _callback_kinds.get
+
+    class Handle(base):
+        """``asyncio.Handle`` with room for its wake."""
+
+        __slots__ = ("clew_cause", "clew_kind", "clew_woken")
+
+    Handle.__module__, Handle.__qualname__ = base.__module__, base.__qualname__
+    Handle._run = _make_run(base._run.__wrapped__, is_own=True)  # noqa: SLF001
+
+    def _call_soon(self: Any, callback: Any, args: Any, context: Any) -> Any:
+        handle: Any = Handle(callback, args, self, context)
+        if handle._source_traceback:  # noqa: SLF001
+            del handle._source_traceback[-1]  # noqa: SLF001
+        self._ready.append(handle)
+        try:
+            try:
+                state = self.clew_state
+                if state.ident != get_ident():
+                    state = buffer.thread_state()
+            except AttributeError:
+                state = buffer.thread_state()
+            kind = get_kind(type(callback))
+            if kind == _STEP or kind is None:
+                kind = _note_new_task(callback, state, context)
+            handle.clew_kind = kind
+            handle.clew_cause = state.cursor
+            handle.clew_woken = monotonic_ns()
+        except Exception as error:  # noqa: BLE001
+            hooks.failed(error)
+        return handle
+
+    return _call_soon
+
+
+def _make_call_soon_around(original: Any) -> Any:
+    def _call_soon(self: Any, callback: Any, args: Any, context: Any) -> Any:
+        handle = original(self, callback, args, context)
+        try:
+            if handle._source_traceback:  # noqa: SLF001  debug mode: without this frame
+                del handle._source_traceback[-1]  # noqa: SLF001
+            state = buffer.thread_state()
+            if _callback_kinds.get(type(callback)) in (_STEP, None):
+                _note_new_task(callback, state, context)
+            wakes[id(handle)] = (state.cursor, monotonic_ns())
+        except Exception as error:  # noqa: BLE001
+            hooks.failed(error)
+        return handle
+
+    return _call_soon
+
+
+def _make_call_at(original: Any) -> Any:
+    def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        handle = original(self, when, callback, *args, context=context)
+        try:
+            if handle._source_traceback:  # noqa: SLF001
+                del handle._source_traceback[-1]  # noqa: SLF001
+            wakes[id(handle)] = (buffer.thread_state().cursor, 0)
+        except Exception as error:  # noqa: BLE001
+            hooks.failed(error)
+        return handle
+
+    return call_at
+
+
+def _note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
+    """Register the task whose first step *callback* is; return the callback's kind.
+
+    A task schedules its own step while it runs (``sleep(0)``), or once before it ever
+    ran: then it is new, even if its address was another task's that never ended.
+    """
+    kind = _callback_kinds.get(type(callback)) or _meet_callback(type(callback))
+    if kind == _STEP:
+        task = callback.__self__
+        if isinstance(task, _Task) and (tasks.get(id(task)) or -1) != state.scope:
+            if _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN):
+                register(task, state)
+            else:
+                tasks[id(task)] = 0
+    return kind
+
+
+def register(task: Any, state: ThreadState) -> int:
+    """Give *task* its number and record its creation by the code that runs."""
+    coroutine = _get_coro(task)
+    site = sites.site_here(2)
+    number = define_entity(
+        EntityKind.TASK,
+        _get_name(task),
+        type_name=getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__,
+        parent=state.scope,
+        site=site,
+        span=_SPAN.get(),
+    )
+    tasks[id(task)] = number
+    buffer.emit_at(TASK_START, number, site)
+    return number
+
+
+def _thread_of(loop: Any) -> ThreadState:
+    """Return the state of this thread, and keep it in *loop*, which runs in it.
+
+    Two attribute reads instead of a thread-local one: 80 ns less, twice a step.
+    """
+    state = buffer.thread_state()
+    try:
+        loop.clew_state = state
+        loops.add(loop)
+    except (AttributeError, TypeError):
+        pass
+    return state
+
+
+def _wake_of_any(handle: Any) -> tuple[int, int, int]:
+    """Return cause, nanoseconds it was ready, and operation of a handle of asyncio's own."""
+    wake = wakes.pop(id(handle), None)
+    if wake is None:
+        return 0, 0, OP_IO
+    cause, woken = wake
+    if woken:
+        return cause, monotonic_ns() - woken, 0
+    # The loop's clock need not be the monotonic one (virtual time): then nothing is said.
+    late = monotonic_ns() - int(handle._when * 1e9)  # noqa: SLF001
+    return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
+
+
+def _make_run(original: Any, *, is_own: bool) -> Any:
+    """Return ``_run`` with a step recorded around it.
+
+    Args:
+        original: asyncio's ``_run``.
+        is_own: For handles that ``_call_soon`` made: their wake stands in them.
+
+    Written out at length on purpose: it runs for every callback of every loop, and each
+    call into a function of ours would add a tenth of its cost.
+    """
+    get_number = tasks.get
+    get_kind = _callback_kinds.get
+
+    def _run(self: Any) -> None:
+        try:
+            loop = self._loop
+            try:
+                state = loop.clew_state
+                if state.ident != loop._thread_id:  # noqa: SLF001
+                    state = _thread_of(loop)
+            except AttributeError:
+                state = _thread_of(loop)
+            callback = self._callback
+            if is_own:
+                now = monotonic_ns()
+                kind, cause, ready, op = self.clew_kind, self.clew_cause, now - self.clew_woken, 0
+            else:
+                kind = get_kind(type(callback))
+                cause, ready, op = _wake_of_any(self)
+                now = monotonic_ns()
+            task: Any = None
+            if kind == _METHOD or kind == _STEP:
+                task = callback.__self__
+                scope = get_number(id(task))
+                if scope is None:
+                    scope, task = _meet(task, state)
+            else:
+                scope = state.thread
+            seq = 0
+            if scope:
+                seq = buffer._next()  # noqa: SLF001  the inside of emit, without the call
+                if seq >= buffer._limit:  # noqa: SLF001
+                    seq = buffer._admit(seq)  # noqa: SLF001
+                if seq:
+                    offset = (seq & buffer._mask) * SLOT_SIZE  # noqa: SLF001
+                    if task is not None:
+                        _pack_step(buffer._slots, offset, now, cause, ready, scope, STEP | op)  # noqa: SLF001
+                    else:
+                        _pack(buffer._slots, offset, now, cause, ready, 0, 0, scope, _site_of(callback, kind), 0, STEP | (op or OP_CALLBACK))  # noqa: SLF001
+            outer = state.scope
+            state.scope = scope
+            state.cursor = seq
+        except Exception as error:  # noqa: BLE001
+            hooks.failed(error)
+            original(self)
+            return
+        try:
+            original(self)
+        except BaseException as error:
+            hide_frame(error)
+            _end_interrupted(state, outer, task, scope)
+            raise
+        try:
+            awaited = 0
+            if task is not None:
+                waiter = task._fut_waiter
+                if waiter is None:
+                    if _done(task):
+                        _end_task(task, scope, cause)
+                elif type(waiter) is _Task:
+                    awaited = get_number(id(waiter), 0)
+            if seq:
+                duration = monotonic_ns() - now
+                if duration < QUICK_NS:
+                    _pack_end(buffer._slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]  # noqa: SLF001
+                else:
+                    buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
+            state.scope = outer
+            state.cursor = 0
+        except Exception as error:  # noqa: BLE001
+            hooks.failed(error)
+
+    return _run
+
+
+def _end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> None:
+    """Record the end of a step that SystemExit or KeyboardInterrupt went through."""
+    try:
+        if task is not None and _done(task):
+            _end_task(task, scope, 0)
+        if scope:
+            buffer.emit_at(STEP_END | OUTCOME["failed"], 0, 0)
+        state.scope = outer
+        state.cursor = 0
+    except Exception as error:  # noqa: BLE001
+        hooks.failed(error)
+
+
+def _meet(task: Any, state: ThreadState) -> tuple[int, Any]:
+    """Return number and task for a method's owner that is not known as a task.
+
+    A task may be met late: begun eagerly by a factory clew does not know, or before
+    recording began.
+    """
+    if isinstance(task, _Task):
+        return register(task, state), task
+    return state.thread, None
+
+
+def _site_of(callback: Any, kind: int | None) -> int:
+    """Return the first line of a callback written in Python, 0 for others."""
+    if kind == _BOUND:
+        callback = callback.__func__
+        kind = _FUNCTION if type(callback) is FunctionType else _OTHER
+    return sites.site_of_code(callback.__code__, -1) if kind == _FUNCTION else 0
+
+
+def _end_task(task: Any, number: int, cause: int) -> None:
+    """Record how *task* ended, with its exception if it failed, and forget it.
+
+    Args:
+        task: A task that is done.
+        number: Its entity number, 0 if it is not recorded.
+        cause: The event that woke its last step: for a task that was cancelled, what
+            cancelled it (or, if it awaited something while it cleaned up, what ended that).
+    """
+    tasks.pop(id(task), None)
+    if not number:
+        return
+    if _cancelled(task):
+        buffer.emit_at(TASK_CANCEL, number, 0, cause=cause)
+        buffer.emit_at(TASK_END | OUTCOME["cancelled"], number, 0)
+        return
+    # `exception()` would mark it as retrieved, and asyncio would no longer report it.
+    error = task._exception  # noqa: SLF001
+    if error is None:
+        buffer.emit_at(TASK_END | OUTCOME["ok"], number, 0)
+    else:
+        seq = errors.record(EventKind.ERROR_RAISED, error, entity=number)
+        buffer.emit_at(TASK_END | OUTCOME["failed"], number, 0, cause=seq)

@@ -1,0 +1,156 @@
+"""Where in the program something happens: from a frame to a number, cheaply.
+
+A site is remembered as (code object, instruction offset); its file, line and function
+are looked up once, when it is first met. Code is sorted into three tiers: the user's own, installed
+libraries, and the standard library with clew itself. The site of an event is the
+nearest frame of the user's own code, or else the nearest library frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+
+from clew.probe import journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+USER, LIBRARY, HIDDEN = 0, 1, 2
+
+MAX_CODES = 8192
+"""Code objects remembered; beyond it all are forgotten and met anew, so that a program
+that compiles code for ever does not make clew keep it for ever."""
+MAX_DEPTH = 24
+"""Frames looked at for user code: deep library stacks get their library line instead."""
+
+_next_site = itertools.count(1).__next__
+_tiers: dict[int, int] = {}
+_sites: dict[int, dict[int, int]] = {}
+_codes: list[CodeType] = []
+_getframe = sys._getframe  # noqa: SLF001  the only way to see the caller at 15 ns
+
+_HIDDEN_PREFIXES = tuple(
+    {
+        os.path.dirname(os.__file__) + os.sep,
+        os.path.realpath(os.path.dirname(os.__file__)) + os.sep,
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+        "<frozen ",
+        "<string>.__create_fn__",
+    }
+)
+_LIBRARY_PARTS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+def tier_of_file(filename: str) -> int:
+    """Sort a file name into USER, LIBRARY or HIDDEN."""
+    # Library folders lie below the standard library's: they must be looked at first.
+    if any(part in filename for part in _LIBRARY_PARTS):
+        return HIDDEN if f"{os.sep}clew{os.sep}probe{os.sep}" in filename else LIBRARY
+    return HIDDEN if filename.startswith(_HIDDEN_PREFIXES) else USER
+
+
+def _meet(code: CodeType) -> int:
+    """Sort a code object that was not seen before, and remember it."""
+    if len(_codes) >= MAX_CODES:
+        _codes.clear()
+        _tiers.clear()
+        _sites.clear()
+    key = id(code)
+    _codes.append(code)  # keeps the address from becoming another code's
+    _sites[key] = {}
+    tier = _tiers[key] = tier_of_file(code.co_filename)
+    return tier
+
+
+def tier_of(code: CodeType) -> int:
+    """Return the tier of *code*."""
+    tier = _tiers.get(id(code))
+    return _meet(code) if tier is None else tier
+
+
+def site_here(depth: int) -> int:
+    """Return the site of the nearest user code above the caller.
+
+    Args:
+        depth: How many frames above this function to begin: 1 is the caller.
+    """
+    frame: FrameType | None = _getframe(depth)
+    library: FrameType | None = None
+    for _ in range(MAX_DEPTH):
+        if frame is None:
+            break
+        tier = _tiers.get(id(frame.f_code))
+        if tier is None:
+            tier = _meet(frame.f_code)
+        if tier == USER:
+            return site_of(frame)
+        if tier == LIBRARY and library is None:
+            library = frame
+        frame = frame.f_back
+    return site_of(library) if library is not None else 0
+
+
+def user_frame(depth: int) -> FrameType | None:
+    """Return the frame ``site_here`` would take as the site, or None."""
+    frame: FrameType | None = _getframe(depth)
+    library: FrameType | None = None
+    for _ in range(MAX_DEPTH):
+        if frame is None:
+            break
+        tier = tier_of(frame.f_code)
+        if tier == USER:
+            return frame
+        if tier == LIBRARY and library is None:
+            library = frame
+        frame = frame.f_back
+    return library
+
+
+def site_of(frame: FrameType) -> int:
+    """Return the site at which *frame* stands."""
+    return site_of_code(frame.f_code, frame.f_lasti)
+
+
+def site_of_code(code: CodeType, offset: int) -> int:
+    """Return the site of instruction *offset* of *code* (-1: its first line)."""
+    offsets = _sites.get(id(code))
+    if offsets is None:
+        _meet(code)
+        offsets = _sites[id(code)]
+    number = offsets.get(offset)
+    if number is None:
+        number = offsets[offset] = _next_site() & 0xFFFF_FFFF
+        journal.write_site((number, code.co_filename, line_of(code, offset), code.co_qualname))
+    return number
+
+
+def line_of(code: CodeType, offset: int) -> int:
+    """Return the line of instruction *offset* of *code*, its first line if unknown."""
+    if offset >= 0:
+        for start, end, line in code.co_lines():
+            if start <= offset < end and line is not None:
+                return line
+    return code.co_firstlineno
+
+
+def stack_of(frame: FrameType | None, limit: int) -> list[Any]:
+    """Return the sites of *frame* and its callers, innermost first, hidden ones left out."""
+    stack: list[int] = []
+    while frame is not None and len(stack) < limit:
+        if tier_of(frame.f_code) != HIDDEN:
+            stack.append(site_of(frame))
+        frame = frame.f_back
+    return stack
+
+
+def reset() -> None:
+    """Forget every site: a forked child defines its sites anew."""
+    global _next_site
+    _next_site = itertools.count(1).__next__
+    _codes.clear()
+    _tiers.clear()
+    _sites.clear()
