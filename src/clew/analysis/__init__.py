@@ -1,0 +1,1 @@
+"""Pure functions from recorded values to answers: no clock, disk, network or logging."""

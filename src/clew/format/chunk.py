@@ -57,7 +57,7 @@ class ChunkHeader(NamedTuple):
     compression: int
     process_id: int
     first_seq: int
-    count: int
+    events: int
     stored: int
     raw: int
     payload_crc: int
@@ -68,7 +68,9 @@ class ChunkHeader(NamedTuple):
         return self.offset + HEADER_SIZE + self.stored
 
 
-def encode_chunk(type: ChunkType, process_id: int, payload: bytes, *, first_seq: int = 0, count: int = 0, level: int = 1) -> bytes:
+def encode_chunk(
+    type: ChunkType, process_id: int, payload: bytes, *, first_seq: int = 0, count: int = 0, level: int = 1
+) -> bytes:
     """Frame *payload* as one chunk.
 
     Args:
@@ -85,7 +87,19 @@ def encode_chunk(type: ChunkType, process_id: int, payload: bytes, *, first_seq:
         if len(packed) < len(payload) <= len(packed) * MAX_RATIO:
             stored, compression = packed, Compression.ZLIB
     head = HEADER.pack(
-        MAGIC, MAJOR, MINOR, type, compression, process_id, first_seq, count, len(stored), len(payload), zlib.crc32(stored), 0, 0
+        MAGIC,
+        MAJOR,
+        MINOR,
+        type,
+        compression,
+        process_id,
+        first_seq,
+        count,
+        len(stored),
+        len(payload),
+        zlib.crc32(stored),
+        0,
+        0,
     )[:-4]
     return head + struct.pack("<I", zlib.crc32(head)) + stored
 
@@ -106,8 +120,8 @@ def parse_header(data: bytes | memoryview, offset: int) -> ChunkHeader:
     Raises:
         FormatError: Not a chunk, damaged, or of a newer major version.
     """
-    magic, major, minor, type_, compression, process_id, first_seq, count, stored, raw, payload_crc, _, header_crc = HEADER.unpack_from(
-        data
+    magic, major, minor, type_, compression, process_id, first_seq, count, stored, raw, payload_crc, _, header_crc = (
+        HEADER.unpack_from(data)
     )
     if magic != MAGIC:
         raise FormatError(

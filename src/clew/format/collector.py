@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from clew.format import ring
 from clew.format.drain import Drain, resume_stream
@@ -40,6 +41,8 @@ class Collector:
         self.drains: dict[Path, Drain] = {}
         self.finished: dict[int, Drain] = {}
         """Drains of ended processes, by pid."""
+        self.keep: set[int] = set()
+        """Processes whose ring is finished only by ``finish``, when it is known how they ended."""
         self.errors: list[str] = []
         self._refused: set[Path] = set()
         self._lock = -1
@@ -98,13 +101,23 @@ class Collector:
         for path, drain in list(self.drains.items()):
             has_ended = drain.has_ended() or not drain.is_owner_alive()
             moved += drain.step()
-            if has_ended:
-                drain.finish()
-                self.finished[drain.pid] = drain
-                del self.drains[path]
-                if drain.error:
-                    self.errors.append(drain.error)
+            if has_ended and drain.pid not in self.keep:
+                self._finish(path, drain)
         return moved
+
+    def finish(self, pid: int, **end: Any) -> None:
+        """Finish the rings of the ended process *pid*, noting *end* in their END chunk."""
+        self.keep.discard(pid)
+        for path, drain in list(self.drains.items()):
+            if drain.pid == pid:
+                self._finish(path, drain, **end)
+
+    def _finish(self, path: Path, drain: Drain, **end: Any) -> None:
+        drain.finish(**end)
+        self.finished[drain.pid] = drain
+        del self.drains[path]
+        if drain.error:
+            self.errors.append(drain.error)
 
     def _owns_folder(self) -> bool:
         """Tell whether the folder is still the one that was locked (not made anew)."""

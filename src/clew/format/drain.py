@@ -16,6 +16,7 @@ import json
 import mmap
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ class _Gap(NamedTuple):
     """Numbers that will never be events: the first, how many, and when."""
 
     first: int
-    count: int
+    numbers: int
     from_ns: int
     to_ns: int
     reason: str
@@ -75,8 +76,8 @@ class Drain:
         if size < ring.HEADER_SIZE:
             raise _not_a_ring(path)
         self._map = mmap.mmap(self._fd, size)
-        magic, version, slot_size, self.capacity, self.process_id, self.pid, _, self._ticks, self._journal_size = ring.IDENTITY.unpack_from(
-            self._map
+        magic, version, slot_size, self.capacity, self.process_id, self.pid, _, self._ticks, self._journal_size = (
+            ring.IDENTITY.unpack_from(self._map)
         )
         if (magic, version, slot_size) != (ring.MAGIC, ring.VERSION, ring.SLOT_SIZE) or size != ring.file_size(
             self.capacity, self._journal_size
@@ -100,6 +101,7 @@ class Drain:
         self._unwritten = b""
         self.end: dict[str, Any] = {}
         self.events = 0
+        self.kinds: Counter[int] = Counter()
         self.dropped = 0
         self.not_written = 0
         self.error = ""
@@ -252,7 +254,7 @@ class Drain:
 
     def _note_gap(self, gap: _Gap) -> None:
         """Put a gap event in the place of the first of the numbers that were lost."""
-        row = ring.SLOT.pack(gap.to_ns, 0, 0, gap.count, 0, 0, 0, 1, EventKind.GAP_DROPPED)
+        row = ring.SLOT.pack(gap.to_ns, 0, 0, gap.numbers, 0, 0, 0, 1, EventKind.GAP_DROPPED)
         attrs = {"from_ns": gap.from_ns, "to_ns": gap.to_ns, "reason": gap.reason}
         self._row(ring.RECORD_ATTRS, (gap.first, json.dumps(attrs)))
         self._hold(gap.first, 1, row)
@@ -293,7 +295,9 @@ class Drain:
             fields = payload.decode("utf-8", "replace").split("\0")
             if kind == ring.RECORD_ENTITY:
                 number, entity_kind, name, type_name, parent, site, span, detail = fields
-                self._row(kind, (int(number), int(entity_kind), name, type_name, int(parent), int(site), int(span), detail))
+                self._row(
+                    kind, (int(number), int(entity_kind), name, type_name, int(parent), int(site), int(span), detail)
+                )
             elif kind == ring.RECORD_SITE:
                 number, file, line, function = fields
                 self._row(kind, (int(number), file, int(line), function))
@@ -334,6 +338,8 @@ class Drain:
         chunk = encode_event_chunk(self.process_id, ranges, ring.slot_planes(b"".join(pieces)), definitions)
         if self._append(chunk):
             self.events += count
+            for piece in pieces:
+                self.kinds.update(piece[ring.KIND_OFFSET :: ring.SLOT_SIZE])
         elif ranges:
             # The definitions are kept for the next attempt; the events make room.
             self.not_written += count
@@ -375,7 +381,7 @@ def resume_stream(drain: Drain) -> None:
     stream = Stream(drain.stream_path, tolerant=True)
     if stream.cut is not None and not stream.damage:
         os.truncate(drain.stream_path, stream.cut.offset)
-    drain.events = sum(header.count for header in stream.headers)
+    drain.events = sum(header.events for header in stream.headers)
 
 
 def _not_a_ring(path: Path) -> FormatError:

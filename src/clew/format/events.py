@@ -10,13 +10,15 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clew.format import schema
 from clew.format.chunk import MAX_ROWS, ChunkHeader, ChunkType, encode_chunk
 from clew.format.tables import TYPECODES, Column, EncodedTable, encode_table, parse_table, planes_of
 from clew.model.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _STRINGS = struct.Struct("<BBII")
 
@@ -114,7 +116,7 @@ class EventChunk(NamedTuple):
         if encoded is None:
             return array(TYPECODES[spec.width])
         column = encoded.column(spec.number)
-        return array(TYPECODES[spec.width], bytes(encoded.count * spec.width)) if column is None else column
+        return array(TYPECODES[spec.width], bytes(encoded.rows * spec.width)) if column is None else column
 
     def rows(self, table: schema.TableSpec) -> list[Row]:
         """Return the rows of a small table, strings resolved."""
@@ -129,7 +131,9 @@ class EventChunk(NamedTuple):
         try:
             return [strings[i] for i in indexes]
         except IndexError:
-            raise _damaged(self.header, f"a row refers to string {max(indexes)} of {len(strings)}", "an index into its strings") from None
+            raise _damaged(
+                self.header, f"a row refers to string {max(indexes)} of {len(strings)}", "an index into its strings"
+            ) from None
 
 
 def decode_event_chunk(header: ChunkHeader, payload: bytes) -> EventChunk:
@@ -149,10 +153,10 @@ def decode_event_chunk(header: ChunkHeader, payload: bytes) -> EventChunk:
         tables[table.number] = table
     chunk = EventChunk(header, strings, tables)
     events = tables.get(schema.EVENTS.number)
-    n_events = events.count if events else 0
+    n_events = events.rows if events else 0
     ranged = sum(chunk.column(schema.RANGES, "count"))
-    if not n_events == ranged == header.count:
-        found = f"it has {n_events} events, {ranged} sequence numbers and {header.count} in its header"
+    if not n_events == ranged == header.events:
+        found = f"it has {n_events} events, {ranged} sequence numbers and {header.events} in its header"
         raise _damaged(header, found, "three equal numbers")
     return chunk
 

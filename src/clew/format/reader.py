@@ -8,10 +8,9 @@ is an error with its byte offset; ``clew repair`` writes what can be saved.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.format import schema
 from clew.format.chunk import (
@@ -24,8 +23,12 @@ from clew.format.chunk import (
     parse_header,
 )
 from clew.format.events import EventChunk, Row, decode_event_chunk
-from clew.format.tables import Column
 from clew.model.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clew.format.tables import Column
 
 STREAM_SUFFIX = ".stream"
 RECORDING_SUFFIX = ".clew"

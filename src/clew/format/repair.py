@@ -8,6 +8,7 @@ chunks, beside the original, which keeps the suffix ``.damaged``.
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,9 +54,9 @@ def repair_stream(stream: Stream) -> StreamRepair:
             offset=stream.size,
         )
     kept = [header for header in stream.headers if _is_readable(stream, header)]
-    kept_events = sum(header.count for header in kept if header.type == ChunkType.EVENTS)
+    kept_events = sum(header.events for header in kept if header.type == ChunkType.EVENTS)
     end = kept[-1].end if kept else 0
-    has_holes = any(a.end != b.offset for a, b in zip(kept, kept[1:], strict=False))
+    has_holes = any(a.end != b.offset for a, b in pairwise(kept))
     cut_at, cut_bytes = None, 0
     if has_holes or any(error.offset < end for error in stream.damage):
         _rewrite(stream, kept)

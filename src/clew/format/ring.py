@@ -73,7 +73,19 @@ RECORD_REMOTE_CAUSE = 6
 RECORD_END = 7
 
 # Where each event column stands in a slot; slots and columns are one schema.
-_OFFSETS = {"t_ns": 0, "cause": 8, "wait_ns": 16, "arg": 24, "entity": 32, "scope": 36, "site": 40, "span": 44, "kind": 48, "op": 49, "outcome": 50}
+_OFFSETS = {
+    "t_ns": 0,
+    "cause": 8,
+    "wait_ns": 16,
+    "arg": 24,
+    "entity": 32,
+    "scope": 36,
+    "site": 40,
+    "span": 44,
+    "kind": 48,
+    "op": 49,
+    "outcome": 50,
+}
 _BIG_ENDIAN_END = {"kind": 3, "op": 2, "outcome": 1}
 
 
@@ -122,7 +134,7 @@ def start_ticks(pid: int | str) -> int:
     brackets, so fields are counted from the last bracket on. A zombie has ended.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  pathlib costs the probe 5 ms
+        with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return 0

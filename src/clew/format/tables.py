@@ -15,10 +15,12 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from clew.model.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 TYPECODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 FREE_ROWS = 64
@@ -77,7 +79,7 @@ class EncodedTable(NamedTuple):
     """A table whose head was parsed; a column is decoded when it is asked for."""
 
     number: int
-    count: int
+    rows: int
     data: memoryview
     plans: dict[int, tuple[int, list[int], list[int]]]
     """By column number: width, constant value of each plane or -1, position of each plane."""
@@ -93,13 +95,13 @@ class EncodedTable(NamedTuple):
         if plan is None:
             return None
         width, constants, positions = plan
-        raw = bytearray(self.count * width)
+        raw = bytearray(self.rows * width)
         for k, (constant, position) in enumerate(zip(constants, positions, strict=True)):
             if constant < 0:
-                raw[k::width] = self.data[position : position + self.count]
+                raw[k::width] = self.data[position : position + self.rows]
             elif constant:
-                raw[k::width] = bytes((constant,)) * self.count
-        column = array(TYPECODES[width])
+                raw[k::width] = bytes((constant,)) * self.rows
+        column: Column = array(TYPECODES[width])
         column.frombytes(raw)
         if sys.byteorder == "big":
             column.byteswap()
@@ -146,7 +148,11 @@ def parse_table(data: memoryview, position: int, *, offset: int) -> tuple[Encode
             position += count if constant < 0 else 0
         plans[column] = (width, constants, positions)
     if position > len(data):
-        raise _damaged(offset, f"a table of {count} rows needs {position - len(data)} more bytes", "one byte a row in every stored plane")
+        raise _damaged(
+            offset,
+            f"a table of {count} rows needs {position - len(data)} more bytes",
+            "one byte a row in every stored plane",
+        )
     if count > max(FREE_ROWS, position - start):
         raise _damaged(offset, f"a table claims {count} rows and stores none of them", "a stored plane")
     return EncodedTable(number, count, data, plans), position

@@ -1,0 +1,1 @@
+"""What runs inside the observed process: standard library, model and format only."""

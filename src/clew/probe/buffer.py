@@ -2,7 +2,7 @@
 
 Any thread may emit at any time, also from a signal handler or a destructor: nothing
 here takes a lock. A sequence number is taken from a counter, which reserves a slot;
-the slot is filled by one call that the GIL makes atomic. ``_limit`` is the first
+the slot is filled by one call that the GIL makes atomic. ``limit`` is the first
 number that needs permission: below it, a comparison is all that is paid. Beyond it, the
 ring is asked how far it was emptied; when the drain cannot keep up, numbers pass the end
 of the ring, and those events are dropped and counted, never waited for.
@@ -16,7 +16,7 @@ bytes an event and dies with the process; a clock read 48; thread state in a
 from __future__ import annotations
 
 import itertools
-from _thread import _local, get_ident
+from _thread import _local, get_ident  # pyright: ignore[reportPrivateUsage]  threading.local, without threading
 from contextvars import ContextVar
 from time import monotonic_ns
 
@@ -38,11 +38,20 @@ SPAN: ContextVar[int] = ContextVar("clew_span", default=MAIN_SPAN)
 _site_here = sites.site_here
 _pack = SLOT.pack_into
 _span = SPAN.get
-_next: Callable[[], int] = itertools.count(1).__next__
-_slots: Any = bytearray(SLOT_SIZE)
-_mask = 0
-_limit = 0
-_admit: Callable[[int], int] = lambda seq: 0
+
+# The inside of ``emit``, also read by seams that write it out for speed. Only the
+# functions at the end of this module change it.
+next_number: Callable[[], int] = itertools.count(1).__next__
+"""Takes the next sequence number."""
+slots: Any = bytearray(SLOT_SIZE)
+"""The ring's memory."""
+mask = 0
+"""Slots in the ring, minus 1."""
+limit = 0
+"""The first number that needs permission."""
+admit: Callable[[int], int] = lambda number: 0
+"""Gives it: returns the number, or 0."""
+
 
 class ThreadState:
     """What clew knows of one thread while it runs.
@@ -103,16 +112,28 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
     span = _span()
     if not span:
         return 0
-    seq = _next()
-    if seq >= _limit:
-        seq = _admit(seq)
+    seq = next_number()
+    if seq >= limit:
+        seq = admit(seq)
         if not seq:
             return 0
     try:
         state = local.state
     except AttributeError:
         state = thread_state()
-    _pack(_slots, (seq & _mask) * SLOT_SIZE, monotonic_ns(), cause, wait_ns, arg, entity, state.scope, _site_here(2), span, what)
+    _pack(
+        slots,
+        (seq & mask) * SLOT_SIZE,
+        monotonic_ns(),
+        cause,
+        wait_ns,
+        arg,
+        entity,
+        state.scope,
+        _site_here(2),
+        span,
+        what,
+    )
     state.cursor = seq
     return seq
 
@@ -122,26 +143,22 @@ def emit_at(what: int, entity: int, site: int, wait_ns: int = 0, arg: int = 0, c
     span = _span()
     if not span:
         return 0
-    seq = _next()
-    if seq >= _limit:
-        seq = _admit(seq)
+    seq = next_number()
+    if seq >= limit:
+        seq = admit(seq)
         if not seq:
             return 0
     try:
         state = local.state
     except AttributeError:
         state = thread_state()
-    _pack(_slots, (seq & _mask) * SLOT_SIZE, monotonic_ns(), cause, wait_ns, arg, entity, state.scope, site, span, what)
+    _pack(slots, (seq & mask) * SLOT_SIZE, monotonic_ns(), cause, wait_ns, arg, entity, state.scope, site, span, what)
     state.cursor = seq
     return seq
 
 
 def emit_with(what: int, entity: int, values: dict[str, Any], *, wait_ns: int = 0, arg: int = 0, cause: int = 0) -> int:
-    """Record one event that carries attributes.
-
-    Args:
-        values: JSON values, already redacted.
-    """
+    """Record one event that carries attributes: ``emit``, with redacted JSON *values*."""
     seq = emit_at(what, entity, _site_here(2), wait_ns, arg, cause)
     if seq:
         journal.write_attrs(seq, values)
@@ -152,41 +169,40 @@ attach = journal.write_attrs
 """Add attributes to an event that was emitted: (sequence number, redacted JSON values)."""
 
 
-def open_gate(slots: Any, capacity: int, admit: Callable[[int], int]) -> None:
-    """Let events into *slots*, numbering them from 1.
+def open_gate(memory: Any, capacity: int, decide: Callable[[int], int]) -> None:
+    """Let events into *memory*, numbering them from 1.
 
     Args:
-        slots: Memory for *capacity* slots.
+        memory: Room for *capacity* slots.
         capacity: A power of two.
-        admit: Decides about a number beyond the limit: returns it, or 0 to drop the event.
+        decide: Becomes ``admit``: returns the number beyond the limit that it is asked
+            about, or 0 to drop the event.
     """
-    global _slots, _mask, _next, _limit, _admit, local
+    global slots, mask, next_number, local
     local = _Local()
-    _slots = slots
-    _mask = capacity - 1
-    _next = itertools.count(1).__next__
-    _admit = admit
-    _limit = 0
+    slots = memory
+    mask = capacity - 1
+    next_number = itertools.count(1).__next__
+    set_admission(decide)
 
 
-def raise_limit(limit: int) -> None:
-    """Let numbers below *limit* in without asking."""
-    global _limit
-    _limit = limit
+def raise_limit(number: int) -> None:
+    """Let numbers below *number* in without asking."""
+    global limit
+    limit = number
 
 
-def take_number() -> int:
-    """Return the next number of this process."""
-    return _next()
+def _refuse(number: int) -> int:
+    return 0
 
 
-def set_admission(admit: Callable[[int], int] = lambda seq: 0) -> Callable[[int], int]:
-    """Ask *admit* about every further event; by default, let none in.
+def set_admission(decide: Callable[[int], int] = _refuse) -> Callable[[int], int]:
+    """Ask *decide* about every further event; by default, let none in.
 
     Returns:
         What decided before.
     """
-    global _limit, _admit
-    before, _admit = _admit, admit
-    _limit = 0
+    global limit, admit
+    before, admit = admit, decide
+    limit = 0
     return before

@@ -13,7 +13,12 @@ from clew.model.errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, cast
+else:
+
+    def cast(kind: str, value: object) -> object:
+        """Stand in for ``typing.cast``: importing ``typing`` costs the probe 5 ms."""
+        return value
 
 
 def _text(value: Any) -> str:
@@ -25,9 +30,10 @@ def _text(value: Any) -> str:
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")]
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+    parts = cast("list[Any]", value) if isinstance(value, list | tuple) else [None]
+    if not all(isinstance(part, str) for part in parts):
         raise TypeError("a list of strings, or one string with commas")
-    return tuple(part for part in value if part)
+    return tuple(part for part in parts if part)
 
 
 def _fraction(value: Any) -> float:
@@ -95,13 +101,25 @@ SETTINGS = (
     Setting("service", "", _text, "Name of the service; by default the name of the script or module."),
     Setting("environment", "", _text, "Name of the deployment, e.g. staging."),
     Setting("watch", (), _names, "Module prefixes whose attribute, global and dict-item accesses are recorded."),
-    Setting("calls", "off", _choice("off", "full", "sampled"), "Function calls of user code: every entry and exit, or stacks at intervals."),
-    Setting("calls_interval_us", 10_000, _count(100, 10_000_000), "Microseconds between two stacks of `calls = sampled`."),
+    Setting(
+        "calls",
+        "off",
+        _choice("off", "full", "sampled"),
+        "Function calls of user code: every entry and exit, or stacks at intervals.",
+    ),
+    Setting(
+        "calls_interval_us", 10_000, _count(100, 10_000_000), "Microseconds between two stacks of `calls = sampled`."
+    ),
     Setting("sample", 1.0, _fraction, "Fraction of the runs that are recorded; a run is recorded whole or not at all."),
     Setting("exclude", (), _names, "Paths of HTTP requests that are not recorded; * matches anything."),
     Setting("include", (), _names, "If given, only HTTP requests to these paths are recorded; * matches anything."),
     Setting("log_level", "WARNING", _choice(*LOG_LEVELS), "Least level of the log records that are recorded."),
-    Setting("locks", "user", _choice("user", "all", "off"), "Which threading.Lock objects are recorded: those user code makes, all, none."),
+    Setting(
+        "locks",
+        "user",
+        _choice("user", "all", "off"),
+        "Which threading.Lock objects are recorded: those user code makes, all, none.",
+    ),
     Setting("headers", (), _names, "HTTP header names whose values are recorded (redacted); by default none."),
     Setting("redact_keys", (), _names, "Further key names whose values are secret, beside the built-in ones."),
     Setting("redact_values", (), _names, "Further regular expressions for secret values."),
@@ -174,7 +192,7 @@ def to_environ(config: Config) -> dict[str, str]:
         value = getattr(config, setting.name)
         if value != setting.default:
             if isinstance(value, tuple):
-                value = ",".join(value)
+                value = ",".join(map(str, cast("tuple[object, ...]", value)))
             elif isinstance(value, bool):
                 value = "on" if value else "off"
             result[setting.variable] = str(value)
@@ -203,11 +221,13 @@ def _from_project(folder: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             table = tomllib.load(file).get("tool", {}).get("clew", {})
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError("config-file", f"{path} cannot be read: {error}", "expected a TOML file", "mend the file") from None
+        raise ConfigError(
+            "config-file", f"{path} cannot be read: {error}", "expected a TOML file", "mend the file"
+        ) from None
     if not isinstance(table, dict):
         raise ConfigError("config-file", f"tool.clew in {path} is not a table", "expected [tool.clew]", "mend the file")
     values: dict[str, Any] = {}
-    for name, value in table.items():
+    for name, value in cast("dict[str, Any]", table).items():
         setting = BY_NAME.get(name.replace("-", "_"))
         if setting is None:
             raise ConfigError(

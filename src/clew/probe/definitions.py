@@ -31,7 +31,7 @@ _references: dict[int, weakref.ref[Any]] = {}
 
 
 def define_entity(
-    kind: int, name: str = "", *, type_name: str = "", parent: int = 0, site: int = 0, span: int = 0, detail: str = ""
+    kind: int, name: str = "", type_name: str = "", parent: int = 0, site: int = 0, span: int = 0, detail: str = ""
 ) -> int:
     """Give a new entity its number.
 
@@ -130,7 +130,7 @@ def variable_name(thing: object, frame: FrameType) -> str:
     return ""
 
 
-def _instance_dict(owner: object) -> dict[str, object]:
+def _instance_dict(owner: object) -> dict[str, Any]:
     """Return the instance dictionary of *owner* without calling its code; copies it."""
     cls = type(owner)
     if cls.__flags__ & _HEAP_TYPE:
@@ -139,9 +139,9 @@ def _instance_dict(owner: object) -> dict[str, object]:
             if slot is not None:
                 if type(slot) is not GetSetDescriptorType:
                     break
-                found = slot.__get__(owner)
-                if type(found) is dict and len(found) <= _MAX_ATTRIBUTES:
-                    return found.copy()
+                found: Any = slot.__get__(owner)
+                if type(found) is dict and len(found) <= _MAX_ATTRIBUTES:  # pyright: ignore[reportUnknownArgumentType]  the program's own object
+                    return found.copy()  # pyright: ignore[reportUnknownVariableType]  the program's own object
                 break
     return {}
 

@@ -7,7 +7,6 @@ read: no ``__str__`` of the program runs.
 
 from __future__ import annotations
 
-from clew.model.kinds import EventKind
 from clew.probe import buffer, sites
 
 TYPE_CHECKING = False
@@ -15,8 +14,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from clew.model.kinds import EventKind
     from clew.probe.redact import Redactor
 
+_ARGS: Any = BaseException.args  # the C getter: a subclass may define a property of that name
 MAX_FRAMES = 32
 MAX_CHAIN = 4
 
@@ -72,18 +73,17 @@ def _describe_one(error: BaseException) -> dict[str, Any]:
         "stack": stack_of(error.__traceback__),
     }
     if isinstance(error, BaseExceptionGroup):
-        values["exceptions"] = [
-            {"type": type(inner).__qualname__, "message": message_of(inner)} for inner in error.exceptions[:MAX_CHAIN]
-        ]
+        inner: Any = error.exceptions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  the program's own object
+        values["exceptions"] = [{"type": type(e).__qualname__, "message": message_of(e)} for e in inner[:MAX_CHAIN]]
     return values
 
 
 def message_of(error: BaseException) -> str:
     """Return the message of *error*, redacted, without running its ``__str__``."""
-    arguments = BaseException.args.__get__(error)  # pyright: ignore[reportAttributeAccessIssue]  a getset descriptor
+    arguments: Any = _ARGS.__get__(error)
     if not isinstance(arguments, tuple) or redactor is None:
         return ""
-    parts = [redactor.value(argument) for argument in arguments[:4]]
+    parts = [redactor.value(argument) for argument in arguments[:4]]  # pyright: ignore[reportUnknownVariableType]  the program's own object
     return ", ".join(part if isinstance(part, str) else str(part) for part in parts)
 
 

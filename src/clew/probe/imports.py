@@ -8,13 +8,14 @@ action once the module's code has run; loader and spec stay the program's.
 from __future__ import annotations
 
 import sys
-from importlib.machinery import ModuleSpec
+from contextlib import suppress
 
 from clew.probe.patching import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
@@ -39,7 +40,7 @@ def _is_loading(module: ModuleType) -> bool:
 def _run(name: str, action: Callable[[ModuleType], None], module: ModuleType) -> None:
     try:
         action(module)
-    except Exception as error:  # noqa: BLE001  the program's import must succeed
+    except Exception as error:  # the program's import must succeed
         report(f"import of {name}", f"{type(error).__name__}: {error}")
 
 
@@ -72,10 +73,8 @@ def _call_after(loader: Any, name: str) -> None:
         return
 
     def exec_module(module: ModuleType) -> None:
-        try:
+        with suppress(AttributeError):
             del loader.exec_module
-        except AttributeError:
-            pass
         original(module)
         for action in _waiting.pop(name, ()):
             _run(name, action, module)

@@ -8,7 +8,7 @@ import sys
 
 from clew.format import ring
 from clew.model.errors import ClewError
-from clew.probe import buffer, definitions, journal, patching, seams
+from clew.probe import buffer, context, definitions, errors, journal, live, patching, seams
 from clew.probe.config import Config, to_environ
 from clew.probe.session import Session
 
@@ -46,8 +46,14 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
     _supervised = supervised
     new = Session(config, folder, parent=_parent_of(os.environ.pop(PARENT_VARIABLE, "")))
     new.problems = patching.problems
-    new.begin()
+    new.at_begin += [lambda: context.begin(new), live.begin]
+    errors.redactor = new.redactor
     session = new
+    try:
+        new.begin()
+    except BaseException:
+        session = None
+        raise
     if not supervised and not ring.is_collected(folder):
         _start_sidecar(folder)
     _tell_children(new)
@@ -79,7 +85,15 @@ def _tell_children(current: Session) -> None:
 
 def _start_sidecar(folder: str) -> None:
     """Start the process that drains the ring, detached from this one."""
-    command = [sys.executable, "-S", "-E", "-c", _SIDECAR, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), folder]
+    command = [
+        sys.executable,
+        "-S",
+        "-E",
+        "-c",
+        _SIDECAR,
+        os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+        folder,
+    ]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("CLEW", "PYTHON"))}
     pid = os.posix_spawn(sys.executable, command, environ)
     os.waitpid(pid, 0)  # it detaches at once; its child does the work
@@ -93,7 +107,9 @@ def _at_exit() -> None:
         return
     session.end(reason="exit")
     if not _supervised and not session.wait_for_drain() and ring.is_collected(session.folder):
-        sys.stderr.write(f"clew: the last events of {session.folder} are still being written; 'clew repair' shows if any are missing [slow-drain]\n")
+        sys.stderr.write(
+            f"clew: the last events of {session.folder} are still being written; 'clew repair' shows if any are missing [slow-drain]\n"
+        )
 
 
 # -- fork
@@ -125,7 +141,7 @@ def _after_fork_in_child() -> None:
     if not old.config.children:
         return
     new = Session(old.config, old.folder, parent=_fork_parent)
-    new.at_begin = old.at_begin
+    new.at_begin = [lambda: context.begin(new), *old.at_begin[1:]]
     new.problems = patching.problems
     patching.problems.clear()
     session = new
@@ -140,9 +156,9 @@ def _begin_in_child(_: int) -> int:
         return 0
     try:
         session.begin()
-    except Exception as error:  # noqa: BLE001  the child goes on, unrecorded
+    except Exception as error:  # the child goes on, unrecorded
         patching.report("fork", f"{type(error).__name__}: {error}")
         return 0
     os.environ[PARENT_VARIABLE] = f"{session.process_id:016x}"
-    seq = buffer.take_number()
+    seq = buffer.next_number()
     return session.admit(seq)

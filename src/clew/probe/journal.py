@@ -31,6 +31,7 @@ _size = 0
 _written = 0
 dropped = 0
 
+
 def _type_name(value: object) -> str:
     return f"<{type(value).__qualname__}>"
 
@@ -104,7 +105,7 @@ def _write(kind: int, payload: bytes) -> None:
         dropped += 1
         return
     _queue.append((kind, payload))
-    while _queue and _pump.acquire(False):  # noqa: FBT003  positional-only in C
+    while _queue and _pump.acquire(False):
         try:
             done = _move()
         finally:

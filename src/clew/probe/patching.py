@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-_MISSING = object()
+_MISSING: Any = object()
+_getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 
 class Hooks:
@@ -39,7 +40,7 @@ class Hooks:
         An attribute that does not exist (in this version of a library) is left alone.
         An inherited one is replaced on *owner* only.
         """
-        own = vars(owner).get(attribute, _MISSING)
+        own: Any = vars(owner).get(attribute, _MISSING)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  the program's own object
         original = getattr(owner, attribute, _MISSING)
         if original is _MISSING:
             return
@@ -50,7 +51,7 @@ class Hooks:
             replacement = staticmethod(replacement)
         elif isinstance(own, classmethod):
             replacement = classmethod(replacement)
-        self._originals.append((owner, attribute, own))
+        self._originals.append((owner, attribute, own))  # pyright: ignore[reportUnknownArgumentType]  the program's own object
         setattr(owner, attribute, replacement)
 
     def remove(self) -> None:
@@ -98,5 +99,5 @@ def hide_frame(error: BaseException) -> None:
     the hook was not there.
     """
     traceback = error.__traceback__
-    if traceback is not None and traceback.tb_frame is sys._getframe(1):  # noqa: SLF001
+    if traceback is not None and traceback.tb_frame is _getframe(1):
         error.__traceback__ = traceback.tb_next

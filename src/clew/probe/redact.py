@@ -23,11 +23,40 @@ MAX_TEXT = 512
 MAX_ITEMS = 32
 MAX_LEVELS = 4
 
-_KEYS = (
-    "password passwd passphrase pwd secret token apikey api_key access_key private_key credential authorization "
-    "proxy_authorization cookie set_cookie session sessionid csrf xsrf signature auth bearer jwt otp pin ssn cvv card_number "
-    "dsn connection_string x_api_key x_auth_token"
-).split()
+_KEYS = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "access_key",
+    "private_key",
+    "credential",
+    "authorization",
+    "proxy_authorization",
+    "cookie",
+    "set_cookie",
+    "session",
+    "sessionid",
+    "csrf",
+    "xsrf",
+    "signature",
+    "auth",
+    "bearer",
+    "jwt",
+    "otp",
+    "pin",
+    "ssn",
+    "cvv",
+    "card_number",
+    "dsn",
+    "connection_string",
+    "x_api_key",
+    "x_auth_token",
+]
 _VALUES = (
     # provider keys and tokens with a telling prefix
     r"\b(?:sk|pk|rk)[-_](?:live|test|ant|proj)?[-_]?[A-Za-z0-9_-]{16,}",
@@ -108,7 +137,7 @@ class Redactor:
 
         Only exact built-in types are looked into: no code of the program runs.
         """
-        kind = type(value)
+        kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]  the program's own object
         if kind is str:
             return self.text(value)
         if value is None or kind is bool or kind is float:

@@ -15,15 +15,16 @@ from random import SystemRandom
 
 from clew.format import ring
 from clew.model.errors import ClewError
-from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
+from clew.model.kinds import EntityKind, EventKind, SpanKind, SpanRole
 from clew.probe import buffer, definitions, journal, sites
-from clew.probe.config import Config
 from clew.probe.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from clew.probe.config import Config
 
 JOURNAL_SIZE = 1 << 20
 PROCESS_ENTITY = 1
@@ -42,6 +43,7 @@ class Session:
         redactor: The redaction rules in force.
         process_id: 64 random bits.
         trace: Trace id of the process's own run, 128 random bits.
+        main_span_id: Span id of that run.
         folder: The recording folder.
         parent: The recorded process this one was forked from or started by, as
             (process id, sequence number of the event), or None.
@@ -54,6 +56,7 @@ class Session:
         self.parent = parent
         self.process_id = 0
         self.trace = 0
+        self.main_span_id = 0
         self.pid = 0
         self.ring_path = ""
         self.map: Any = None
@@ -68,6 +71,7 @@ class Session:
         """
         self.process_id = random_bits(64) or 1
         self.trace = random_bits(128) or 1
+        self.main_span_id = random_bits(64) or 1
         self.pid = os.getpid()
         self._make_ring()
         capacity = self.config.buffer_events
@@ -98,7 +102,17 @@ class Session:
                 continue
             self.ring_path = path
             ring.IDENTITY.pack_into(
-                self.map, 0, ring.MAGIC, ring.VERSION, ring.SLOT_SIZE, capacity, self.process_id, self.pid, 0, ring.start_ticks(self.pid), JOURNAL_SIZE
+                self.map,
+                0,
+                ring.MAGIC,
+                ring.VERSION,
+                ring.SLOT_SIZE,
+                capacity,
+                self.process_id,
+                self.pid,
+                0,
+                ring.start_ticks(self.pid),
+                JOURNAL_SIZE,
             )
             home = os.fsencode(self.folder)
             ring.FOLDER_LENGTH.pack_into(self.map, ring.FOLDER_OFFSET, len(home))
@@ -132,7 +146,12 @@ class Session:
             "wall_ns": wall,
             "ring": self.ring_path,
             "trace": f"{self.trace:032x}",
-            "settings": {"calls": config.calls, "watch": list(config.watch), "sample": config.sample, "locks": config.locks},
+            "settings": {
+                "calls": config.calls,
+                "watch": list(config.watch),
+                "sample": config.sample,
+                "locks": config.locks,
+            },
         }
         if self.parent is not None:
             head["parent"] = [f"{self.parent[0]:016x}", self.parent[1]]
@@ -146,7 +165,18 @@ class Session:
         buffer.set_thread(MAIN_THREAD_ENTITY)
         span = definitions.next_span()
         journal.write_span(
-            (span, self.trace >> 64, self.trace & (1 << 64) - 1, random_bits(64), 0, 0, SpanKind.INTERNAL, SpanRole.RUN, 0, name)
+            (
+                span,
+                self.trace >> 64,
+                self.trace & (1 << 64) - 1,
+                self.main_span_id,
+                0,
+                0,
+                SpanKind.INTERNAL,
+                SpanRole.RUN,
+                0,
+                name,
+            )
         )
         seq = buffer.emit_at(EventKind.LIFE_PROCESS_START, PROCESS_ENTITY, 0)
         if self.parent is not None and self.parent[1]:

@@ -31,7 +31,7 @@ _next_site = itertools.count(1).__next__
 _tiers: dict[int, int] = {}
 _sites: dict[int, dict[int, int]] = {}
 _codes: list[CodeType] = []
-_getframe = sys._getframe  # noqa: SLF001  the only way to see the caller at 15 ns
+_getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 _HIDDEN_PREFIXES = tuple(
     {

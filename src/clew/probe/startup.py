@@ -25,19 +25,24 @@ def begin() -> None:
         # the environment it leaves them.
         os.environ["CLEW"] = "record"
         install.start(settings, folder, supervised=mode == "run")
-    except Exception as error:  # noqa: BLE001  never into the program
+    except Exception as error:  # never into the program
         sys.stderr.write(f"clew: this process is not recorded: {error}\n")
 
 
 def new_folder(name: str) -> str:
-    """Return the path of a new recording folder below ``.clew``, or below the temporary
-    folder when the working directory cannot be written to.
+    """Make a new recording folder and return its path.
+
+    It stands below ``.clew``, or below the temporary folder when the working directory
+    cannot be written to.
     """
     import time
 
     safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[:60] or "python"
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    for base in (os.path.join(os.getcwd(), ".clew"), os.path.join(os.environ.get("TMPDIR", "/tmp"), f"clew-{os.getuid()}")):
+    for base in (
+        os.path.join(os.getcwd(), ".clew"),
+        os.path.join(os.environ.get("TMPDIR", "/tmp"), f"clew-{os.getuid()}"),
+    ):
         for attempt in range(100):
             folder = os.path.join(base, f"{safe}-{stamp}{f'-{attempt}' if attempt else ''}.clew")
             try:

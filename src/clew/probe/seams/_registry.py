@@ -32,7 +32,7 @@ def _installer(seam: str, session: Session):  # noqa: ANN202
     def action(module: ModuleType) -> None:
         try:
             import_module(f"clew.probe.seams.{seam}").install(module, session)
-        except Exception as error:  # noqa: BLE001  the program goes on without this seam
+        except Exception as error:  # the program goes on without this seam
             report(seam, f"{type(error).__name__}: {error}")
 
     return action

@@ -27,7 +27,7 @@ from types import BuiltinMethodType, FunctionType, MethodType
 
 from clew.format.ring import ARG_OFFSET, SLOT, SLOT_SIZE
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
-from clew.probe import buffer, errors, sites
+from clew.probe import buffer, errors, journal, sites
 from clew.probe.definitions import define_entity
 from clew.probe.patching import Hooks, hide_frame, report
 
@@ -53,6 +53,9 @@ OUTCOME = {"ok": Outcome.OK << 16, "failed": Outcome.FAILED << 16, "cancelled": 
 hooks = Hooks("asyncio.loop")
 tasks: dict[int, int] = {}
 """Entity number by ``id()`` of every task that began and has not ended."""
+_unrun: dict[int, tuple[Any, ...]] = {}
+"""Definitions of tasks that have not run yet, by ``id()``: ``asyncio.create_task`` of 3.11
+gives a task its name only after it was created."""
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
 
@@ -107,6 +110,7 @@ def install(module: ModuleType, session: Session) -> None:
 def forget() -> None:
     """Forget tasks and wakes: a forked child numbers its own."""
     tasks.clear()
+    _unrun.clear()
     wakes.clear()
     for loop in list(loops):
         del loop.clew_state
@@ -137,12 +141,12 @@ def _make_call_soon(original: Any, base: Any) -> Any:
         __slots__ = ("clew_cause", "clew_kind", "clew_woken")
 
     Handle.__module__, Handle.__qualname__ = base.__module__, base.__qualname__
-    Handle._run = _make_run(base._run.__wrapped__, is_own=True)  # noqa: SLF001
+    Handle._run = _make_run(base._run.__wrapped__, is_own=True)
 
     def _call_soon(self: Any, callback: Any, args: Any, context: Any) -> Any:
         handle: Any = Handle(callback, args, self, context)
-        if handle._source_traceback:  # noqa: SLF001
-            del handle._source_traceback[-1]  # noqa: SLF001
+        if handle._source_traceback:
+            del handle._source_traceback[-1]
         self._ready.append(handle)
         try:
             try:
@@ -157,7 +161,7 @@ def _make_call_soon(original: Any, base: Any) -> Any:
             handle.clew_kind = kind
             handle.clew_cause = state.cursor
             handle.clew_woken = monotonic_ns()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             hooks.failed(error)
         return handle
 
@@ -168,13 +172,13 @@ def _make_call_soon_around(original: Any) -> Any:
     def _call_soon(self: Any, callback: Any, args: Any, context: Any) -> Any:
         handle = original(self, callback, args, context)
         try:
-            if handle._source_traceback:  # noqa: SLF001  debug mode: without this frame
-                del handle._source_traceback[-1]  # noqa: SLF001
+            if handle._source_traceback:  # debug mode: without this frame
+                del handle._source_traceback[-1]
             state = buffer.thread_state()
             if _callback_kinds.get(type(callback)) in (_STEP, None):
                 _note_new_task(callback, state, context)
             wakes[id(handle)] = (state.cursor, monotonic_ns())
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             hooks.failed(error)
         return handle
 
@@ -185,10 +189,10 @@ def _make_call_at(original: Any) -> Any:
     def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         handle = original(self, when, callback, *args, context=context)
         try:
-            if handle._source_traceback:  # noqa: SLF001
-                del handle._source_traceback[-1]  # noqa: SLF001
+            if handle._source_traceback:
+                del handle._source_traceback[-1]
             wakes[id(handle)] = (buffer.thread_state().cursor, 0)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             hooks.failed(error)
         return handle
 
@@ -216,15 +220,12 @@ def register(task: Any, state: ThreadState) -> int:
     """Give *task* its number and record its creation by the code that runs."""
     coroutine = _get_coro(task)
     site = sites.site_here(2)
-    number = define_entity(
-        EntityKind.TASK,
-        _get_name(task),
-        type_name=getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__,
-        parent=state.scope,
-        site=site,
-        span=_SPAN.get(),
-    )
+    name = _get_name(task)
+    type_name = getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__
+    row = (EntityKind.TASK, name, type_name, state.scope, site, _SPAN.get(), "")
+    number = define_entity(*row)
     tasks[id(task)] = number
+    _unrun[id(task)] = (number, *row)
     buffer.emit_at(TASK_START, number, site)
     return number
 
@@ -243,6 +244,14 @@ def _thread_of(loop: Any) -> ThreadState:
     return state
 
 
+def _begin_task(task: Any) -> None:
+    """Define *task* again if it got its name since it was created."""
+    number, kind, name, *rest = _unrun.pop(id(task))
+    new_name = _get_name(task)
+    if new_name != name:
+        journal.write_entity((number, kind, new_name, *rest))
+
+
 def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     """Return cause, nanoseconds it was ready, and operation of a handle of asyncio's own."""
     wake = wakes.pop(id(handle), None)
@@ -252,7 +261,7 @@ def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     if woken:
         return cause, monotonic_ns() - woken, 0
     # The loop's clock need not be the monotonic one (virtual time): then nothing is said.
-    late = monotonic_ns() - int(handle._when * 1e9)  # noqa: SLF001
+    late = monotonic_ns() - int(handle._when * 1e9)
     return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
 
 
@@ -274,7 +283,7 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
             loop = self._loop
             try:
                 state = loop.clew_state
-                if state.ident != loop._thread_id:  # noqa: SLF001
+                if state.ident != loop._thread_id:
                     state = _thread_of(loop)
             except AttributeError:
                 state = _thread_of(loop)
@@ -292,23 +301,37 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
                 scope = get_number(id(task))
                 if scope is None:
                     scope, task = _meet(task, state)
+                elif kind == _STEP and id(task) in _unrun:
+                    _begin_task(task)
             else:
                 scope = state.thread
             seq = 0
             if scope:
-                seq = buffer._next()  # noqa: SLF001  the inside of emit, without the call
-                if seq >= buffer._limit:  # noqa: SLF001
-                    seq = buffer._admit(seq)  # noqa: SLF001
+                seq = buffer.next_number()  # the inside of emit, without the call
+                if seq >= buffer.limit:
+                    seq = buffer.admit(seq)
                 if seq:
-                    offset = (seq & buffer._mask) * SLOT_SIZE  # noqa: SLF001
+                    offset = (seq & buffer.mask) * SLOT_SIZE
                     if task is not None:
-                        _pack_step(buffer._slots, offset, now, cause, ready, scope, STEP | op)  # noqa: SLF001
+                        _pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
                     else:
-                        _pack(buffer._slots, offset, now, cause, ready, 0, 0, scope, _site_of(callback, kind), 0, STEP | (op or OP_CALLBACK))  # noqa: SLF001
+                        _pack(
+                            buffer.slots,
+                            offset,
+                            now,
+                            cause,
+                            ready,
+                            0,
+                            0,
+                            scope,
+                            _site_of(callback, kind),
+                            0,
+                            STEP | (op or OP_CALLBACK),
+                        )
             outer = state.scope
             state.scope = scope
             state.cursor = seq
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             hooks.failed(error)
             original(self)
             return
@@ -330,12 +353,12 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
-                    _pack_end(buffer._slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]  # noqa: SLF001
+                    _pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                 else:
                     buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
             state.scope = outer
             state.cursor = 0
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             hooks.failed(error)
 
     return _run
@@ -350,7 +373,7 @@ def _end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> N
             buffer.emit_at(STEP_END | OUTCOME["failed"], 0, 0)
         state.scope = outer
         state.cursor = 0
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         hooks.failed(error)
 
 
@@ -383,6 +406,7 @@ def _end_task(task: Any, number: int, cause: int) -> None:
             cancelled it (or, if it awaited something while it cleaned up, what ended that).
     """
     tasks.pop(id(task), None)
+    _unrun.pop(id(task), None)
     if not number:
         return
     if _cancelled(task):
@@ -390,7 +414,7 @@ def _end_task(task: Any, number: int, cause: int) -> None:
         buffer.emit_at(TASK_END | OUTCOME["cancelled"], number, 0)
         return
     # `exception()` would mark it as retrieved, and asyncio would no longer report it.
-    error = task._exception  # noqa: SLF001
+    error = task._exception
     if error is None:
         buffer.emit_at(TASK_END | OUTCOME["ok"], number, 0)
     else:

@@ -1,0 +1,280 @@
+"""``clew run``: start a program unchanged, drain its ring while it runs, say what was recorded.
+
+The program runs in a process of its own, started as ``python app.py`` would start it, so
+that its ``__main__``, tracebacks, exit code and signals are its own. This process is the
+supervisor: it collects what the program and its children record, passes on signals, and
+ends as the program ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clew.format.collector import Collector
+from clew.model.errors import UsageError
+from clew.model.kinds import EventKind
+from clew.probe import config
+from clew.probe.startup import new_folder
+
+if TYPE_CHECKING:
+    from clew.format.drain import Drain
+
+POLL_S = 0.01
+FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+_SENT_BY_KERNEL = 0x80  # SI_KERNEL: from the terminal, which sent it to the program too
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.usage = "clew run [options] [--] script.py args…  |  clew run [options] -m module args…"
+    parser.add_argument(
+        "-o", "--output", metavar="RECORDING", help="folder to record into (default .clew/NAME-START.clew)"
+    )
+    parser.add_argument("--service", metavar="NAME", help="name of the service")
+    parser.add_argument(
+        "--watch", metavar="PREFIX", action="append", help="record state of modules with this prefix; repeatable"
+    )
+    parser.add_argument(
+        "--calls", metavar="full|sampled", help="record function calls of user code: every one, or stacks at intervals"
+    )
+    parser.add_argument("--sample", metavar="FRACTION", help="record this fraction of the runs")
+    parser.add_argument("--log-level", metavar="LEVEL", help="least level of log records to record (default WARNING)")
+    parser.add_argument("--disable", metavar="HOOKS", help="hooks to leave out, with commas")
+    parser.add_argument("--report", metavar="FILE", help="write the findings as JSON")
+    parser.add_argument("--quiet", action="store_true", help="say nothing at the end")
+    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
+    parser.add_argument("target", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the program, return its exit code."""
+    target = _target(args)
+    flags = {
+        name: getattr(args, name) for name in ("output", "service", "watch", "calls", "sample", "log_level", "disable")
+    }
+    settings = config.load(flags, project=str(Path.cwd()))
+    folder, note = _make_folder(settings, target)
+    supervisor = Supervisor(folder, quiet=args.quiet)
+    started = time.monotonic()
+    status = supervisor.run(target, settings)
+    if not args.quiet:
+        sys.stderr.write(_summary(supervisor, folder, note, status, time.monotonic() - started))
+    return _end_like(status)
+
+
+def _target(args: argparse.Namespace) -> list[str]:
+    """Return the interpreter's arguments for the program: ``[script, …]`` or ``[-m, module, …]``."""
+    if args.module is not None:
+        if not args.module:
+            raise UsageError("usage", "-m stands at the end", "expected a module after it", "name the module to run")
+        return ["-m", *args.module]
+    target = args.target[1:] if args.target[:1] == ["--"] else args.target
+    if not target:
+        raise UsageError(
+            "usage", "no program is named", "expected a script, or -m and a module", "try: clew run app.py"
+        )
+    script = Path(target[0])
+    if not script.exists():
+        raise UsageError(
+            "no-script",
+            f"there is no script {target[0]!r}",
+            "expected a Python file",
+            "check the path; the working folder is " + str(Path.cwd()),
+        )
+    return target
+
+
+def _make_folder(settings: config.Config, target: list[str]) -> tuple[Path | None, str]:
+    """Make the recording folder; return it, and a note if it is not where it should be."""
+    if settings.output:
+        folder = Path(settings.output)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(
+                "output-exists", f"{folder} exists", "expected a new folder", "choose another name, or remove it"
+            )
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                "output-not-writable",
+                f"{folder} cannot be made ({error.strerror})",
+                "expected a place that can be written to",
+                "choose another with -o",
+            ) from None
+        return folder, ""
+    try:
+        folder = Path(new_folder(settings.service or _name_of(target)))
+    except OSError as error:
+        return None, f"clew: the program runs unrecorded: {error} [output-not-writable]\n"
+    if not folder.is_relative_to(Path.cwd()):
+        return folder, f"clew: {Path.cwd()} cannot be written to; the recording is in {folder} [output-moved]\n"
+    return folder, ""
+
+
+def _name_of(target: list[str]) -> str:
+    return target[1] if target[0] == "-m" else Path(target[0]).name.removesuffix(".py")
+
+
+class Supervisor:
+    """Runs one program and collects what its processes record.
+
+    Args:
+        folder: The recording folder, or None to record nothing.
+        quiet: Say nothing.
+    """
+
+    def __init__(self, folder: Path | None, *, quiet: bool) -> None:
+        self.folder = folder
+        self.quiet = quiet
+        self.collector = Collector(folder) if folder is not None else None
+        self.pid = 0
+
+    def run(self, target: list[str], settings: config.Config) -> int:
+        """Run the program to its end; return its wait status."""
+        environ = dict(os.environ)
+        if self.collector is not None:
+            self.collector.acquire()
+            environ |= config.to_environ(settings)
+            environ |= {"CLEW": "run", "CLEW_OUTPUT": str(self.collector.folder.absolute())}
+        # Its own signal mask, and default actions for what this interpreter ignores.
+        waited = {*FORWARDED, signal.SIGCHLD}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+        self.pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, *flags, *target],
+            environ,
+            setsigmask=before,
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+        )
+        status = self._wait(waited)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return status
+
+    def _wait(self, waited: set[signal.Signals]) -> int:
+        last_look = 0.0
+        collector = self.collector
+        if collector is not None:
+            collector.keep.add(self.pid)
+        while True:
+            info = signal.sigtimedwait(waited, POLL_S if collector is not None else 1.0)
+            if info is not None and info.si_signo != signal.SIGCHLD and info.si_code != _SENT_BY_KERNEL:
+                os.kill(self.pid, info.si_signo)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if collector is not None:
+                now = time.monotonic()
+                if now - last_look > 0.05:
+                    last_look = now
+                    collector.find()
+                collector.step()
+            if pid:
+                break
+        if collector is not None:
+            collector.find()
+            collector.step()
+            collector.finish(self.pid, **_exit_of(status))
+            if collector.drains:
+                _hand_over(collector)
+            collector.release()
+        return status
+
+
+def _hand_over(collector: Collector) -> None:
+    """Let a sidecar collect what children of the program still record."""
+    folder = collector.folder
+    collector.release()
+    subprocess.run([sys.executable, "-m", "clew.format.collector", str(folder)], check=False, stdin=subprocess.DEVNULL)
+
+
+def _exit_of(status: int) -> dict[str, Any]:
+    code = os.waitstatus_to_exitcode(status)
+    return {"exit": code} if code >= 0 else {"exit": code, "signal": signal.Signals(-code).name}
+
+
+def _end_like(status: int) -> int:
+    """End as the program did: return its exit code, or die of the same signal."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return code
+    sys.stderr.flush()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the program left its own
+    if -code not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+    return 128 - code  # a signal whose default is to be ignored
+
+
+def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int, seconds: float) -> str:
+    """Say in a few lines what was recorded, lost, seen, and what to type next."""
+    collector = supervisor.collector
+    if collector is None or folder is None:
+        return note
+    drains = list(collector.finished.values())
+    lines = [note] if note else []
+    code = os.waitstatus_to_exitcode(status)
+    if not any(drain.pid == supervisor.pid for drain in drains):
+        lines.append(
+            "clew: the program was not recorded; expected the file clew.pth beside the clew package; install clew into the environment of "
+            f"{sys.executable} [not-recorded]\n"
+        )
+        return "".join(lines)
+    events = sum(drain.events for drain in drains)
+    size = sum(drain.stream_path.stat().st_size for drain in drains if drain.stream_path.exists())
+    processes = f"{len(drains)} process{'es' if len(drains) != 1 else ''}"
+    lines.append(
+        f"clew: recorded {events:,} events of {processes} in {seconds:.1f} s, {_size(size)}: {_relative(folder)}\n"
+    )
+    if code < 0:
+        lines.append(
+            f"clew: the program was ended by {signal.Signals(-code).name}; what it recorded until then is kept [killed]\n"
+        )
+    lines += _troubles(drains, collector.errors)
+    lines.append(f"clew: next: clew show {_relative(folder)}\n")
+    return "".join(lines[:12])
+
+
+def _troubles(drains: list[Drain], errors: list[str]) -> list[str]:
+    lines: list[str] = []
+    kinds = {EventKind.ERROR_UNHANDLED: 0, EventKind.ERROR_RAISED: 0}
+    for drain in drains:
+        for kind in kinds:
+            kinds[kind] += drain.kinds.get(kind, 0)
+    if any(kinds.values()):
+        lines.append(
+            f"clew: errors: {kinds[EventKind.ERROR_RAISED]} raised, {kinds[EventKind.ERROR_UNHANDLED]} unhandled\n"
+        )
+    dropped = sum(drain.dropped for drain in drains)
+    if dropped:
+        lines.append(
+            f"clew: {dropped:,} events were dropped because the buffer was full; raise the setting buffer_events [dropped-events]\n"
+        )
+    lost = sum(drain.not_written for drain in drains)
+    if lost or errors:
+        reason = errors[0] if errors else "a write failed"
+        lines.append(f"clew: {lost:,} events could not be written ({reason}); free some space [not-written]\n")
+    for drain in drains:
+        for name, problem in drain.end.get("problems", {}).items():
+            lines.append(f"clew: hook {name} failed and was switched off: {problem} [hook-failed]\n")
+    return lines[:6]
+
+
+def _relative(folder: Path) -> str:
+    try:
+        return str(folder.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
+
+
+def _size(size: int) -> str:
+    if size < 1000:
+        return f"{size} B"
+    power = min((len(str(size)) - 1) // 3, 3)
+    return f"{size / 1000**power:.1f} {('B', 'kB', 'MB', 'GB')[power]}"

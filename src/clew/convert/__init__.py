@@ -1,0 +1,1 @@
+"""Recordings to and from the formats of other programs."""

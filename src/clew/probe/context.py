@@ -1,0 +1,163 @@
+"""Runs and spans: which execution the running code belongs to.
+
+The number of the current span stands in a context variable, which asyncio copies into
+tasks and ``to_thread`` into threads; executors and threads are handed it by their seams.
+A run that is not sampled has span 0: nothing in it is recorded.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from clew.model.kinds import EventKind, Outcome, SpanKind, SpanRole
+from clew.probe import buffer, definitions, errors, journal
+from clew.probe.session import random_bits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextvars import Token
+    from typing import Any
+
+    from clew.probe.session import Session
+
+MAX_LIVE_SPANS = 100_000
+"""Open spans whose ids are remembered, for children and outgoing requests."""
+_LOW = (1 << 64) - 1
+
+_ids: dict[int, tuple[int, int]] = {}
+"""Trace id and span id of every open span, by number."""
+_session: Session | None = None
+_sample_limit = 1 << 53
+
+
+def begin(session: Session) -> None:
+    """Make the process's own run the current one."""
+    global _session, _sample_limit
+    _session = session
+    _sample_limit = int(session.config.sample * (1 << 53))
+    _ids.clear()
+    _ids[buffer.MAIN_SPAN] = (session.trace, session.main_span_id)
+
+
+class Span:
+    """An open span.
+
+    Attributes:
+        number: Its number in this recording; 0 if its run is not sampled.
+        trace_id: 128 bits.
+        span_id: 64 bits.
+        seq: Sequence number of the event that opened it.
+        token: What makes its parent current again, while it is current.
+    """
+
+    __slots__ = ("_effect", "_role", "number", "seq", "span_id", "token", "trace_id")
+
+    def __init__(self, number: int, trace_id: int, span_id: int, role: int, effect: int) -> None:
+        self.number = number
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.seq = 0
+        self._role = role
+        self._effect = effect
+        self.token: Token[int] | None = None
+
+    def end(
+        self, outcome: Outcome = Outcome.OK, attrs: dict[str, Any] | None = None, error: BaseException | None = None
+    ) -> None:
+        """Record the end of the span and make its parent current again.
+
+        Args:
+            outcome: How it ended.
+            attrs: Redacted JSON values known at the end.
+            error: What it failed with; recorded as an event before the end.
+        """
+        if self.number:
+            cause = 0
+            if error is not None:
+                cause = errors.record(EventKind.ERROR_RAISED, error)
+            kind = (
+                EventKind.EFFECT_RESULT
+                if self._effect
+                else (EventKind.LIFE_RUN_END if self._role else EventKind.LIFE_SPAN_END)
+            )
+            seq = buffer.emit_at(kind | self._effect << 8 | outcome << 16, 0, 0, cause=cause or self.seq)
+            if seq and attrs:
+                buffer.attach(seq, attrs)
+            _ids.pop(self.number, None)
+        self.leave()
+
+    def leave(self) -> None:
+        """Make the parent current again without ending the span."""
+        token, self.token = self.token, None
+        if token is not None:
+            with suppress(ValueError):  # ended in another context than it began in
+                buffer.SPAN.reset(token)
+
+
+def current_ids() -> tuple[int, int]:
+    """Return trace id and span id of the current span; zeros if it is not recorded."""
+    return _ids.get(buffer.SPAN.get(), (0, 0))
+
+
+def start_span(
+    name: str,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    role: SpanRole = SpanRole.STEP,
+    effect: int = 0,
+    remote: tuple[int, int] | None = None,
+    attrs: dict[str, Any] | None = None,
+    enter: bool = True,
+) -> Span:
+    """Open a span below the current one, or a run of its own.
+
+    Args:
+        name: What people call it.
+        kind: The side of a call it stands for.
+        role: ``RUN`` opens a run: a new trace, unless *remote* names one.
+        effect: The ``Operation`` of a span that crosses the process boundary; its start
+            and end are then ``effect.call`` and ``effect.result``.
+        remote: Trace id and span id of the caller in another process.
+        attrs: Redacted JSON values known at the start.
+        enter: Make it the current span of the running code.
+
+    Returns:
+        The span, to be ended with ``end``.
+    """
+    parent = buffer.SPAN.get()
+    is_run = role == SpanRole.RUN
+    if remote is not None:
+        trace_id, parent_id = remote
+    elif is_run:
+        trace_id, parent_id = random_bits(128), 0
+    else:
+        trace_id, parent_id = _ids.get(parent, (0, 0))
+        if not trace_id and parent:
+            trace_id = random_bits(128)
+    if (is_run and not is_sampled(trace_id)) or not parent or len(_ids) >= MAX_LIVE_SPANS:
+        span = Span(0, 0, 0, role, effect)
+    else:
+        number = definitions.next_span()
+        span_id = random_bits(64)
+        # A run that begins inside another one is its own tree, but remembers where.
+        journal.write_span(
+            (number, trace_id >> 64, trace_id & _LOW, span_id, parent_id, parent, kind, role, effect, name)
+        )
+        _ids[number] = (trace_id, span_id)
+        span = Span(number, trace_id, span_id, role, effect)
+    if enter:
+        span.token = buffer.SPAN.set(span.number)
+    if span.number:
+        start = EventKind.EFFECT_CALL if effect else (EventKind.LIFE_RUN_START if is_run else EventKind.LIFE_SPAN_START)
+        token = None if enter else buffer.SPAN.set(span.number)
+        span.seq = buffer.emit(start | effect << 8)
+        if token is not None:
+            buffer.SPAN.reset(token)
+        if span.seq and attrs:
+            buffer.attach(span.seq, attrs)
+    return span
+
+
+def is_sampled(trace_id: int) -> bool:
+    """Decide from the trace id whether a run is recorded: every process decides alike."""
+    return (trace_id & (1 << 53) - 1) < _sample_limit
