@@ -172,11 +172,12 @@ class Server:
         self.queue = Queue(self._entity(E.QUEUE, "Bank.jobs", "asyncio.queues.Queue"))
         self.pool = self._entity(E.EXECUTOR, "pool", "concurrent.futures.thread.ThreadPoolExecutor")
         self.balance = self._entity(E.VARIABLE, "Account.balance", "attribute")
-        self.threads = []
+        self.threads: dict[int, int] = {}
+        """When each thread of the pool is free again."""
         for i in range(2):
             number = self._entity(E.THREAD, f"pool_{i}", "thread")
             self._emit(K.LIFE_THREAD_START, number, scope=MAIN_THREAD)
-            self.threads.append(number)
+            self.threads[number] = self.now
         for i in range(3):
             self._start_task(f"worker-{i}", "worker", self._worker(), scope=MAIN_THREAD)
         self._start_task("main", "main", self._main(), scope=MAIN_THREAD)
@@ -287,15 +288,18 @@ class Server:
         """Hand a job to the pool and wait for it."""
         future = self.out.define("entities", E.FUTURE, "", "asyncio.Future", self.task.number, 0, self.task.span, "")
         cause = self._emit(K.SYNC_WAIT, future, op=Op.SUBMIT, site=self.sites["hash_password"])
-        began, thread = self.now, self.random.choice(self.threads)
+        began = self.now
+        thread = min(self.threads, key=self.threads.__getitem__)
+        start = max(began + 20_000, self.threads[thread])
         duration = self.random.randrange(200_000, 900_000)
+        end = self.threads[thread] = start + duration
         job = self.out.emit(
-            self.now + 20_000, K.LIFE_STEP, scope=thread, op=Op.RUN, cause=cause, wait_ns=20_000, arg=duration,
+            start, K.LIFE_STEP, scope=thread, op=Op.RUN, cause=cause, wait_ns=start - began, arg=duration,
             entity=future, site=self.sites["hash_password"],
         )  # fmt: skip
 
         def wait(task: Task) -> None:
-            heapq.heappush(self.timers, (self.now + 20_000 + duration, self.out.seq, task, job))
+            heapq.heappush(self.timers, (end, self.out.seq, task, job))
 
         yield wait
         self._emit(K.SYNC_AWAIT, future, op=Op.SUBMIT, outcome=Outcome.OK, wait_ns=self.now - began, cause=job)

@@ -37,6 +37,8 @@ class Lifetimes(NamedTuple):
     """Where its start stands in the columns, or -1."""
     end_rows: Numbers
     """Where its end stands in the columns, or -1."""
+    last_rows: Numbers
+    """Where its latest event as a scope stands in the columns, or -1."""
     start_ns: Numbers
     """When it was started, or its first event if that is earlier or all that is known."""
     end_ns: Numbers
@@ -67,7 +69,7 @@ def lifetimes_of(columns: Columns, entities: Columns) -> Lifetimes:
     ids, entity_kinds, start_rows, end_rows = ids[known], entity_kinds[known], start_rows[known], end_rows[known]
     first_rows, last_rows = first_rows[known], last_rows[known]
     if not len(known):
-        return Lifetimes(ids, entity_kinds, start_rows, end_rows, known, known, known > 0)
+        return Lifetimes(ids, entity_kinds, start_rows, end_rows, last_rows, known, known, known > 0)
     never = np.iinfo(np.int64).max
     start_ns = np.minimum(
         np.where(start_rows >= 0, times[start_rows], never), np.where(first_rows >= 0, times[first_rows], never)
@@ -76,9 +78,8 @@ def lifetimes_of(columns: Columns, entities: Columns) -> Lifetimes:
     start_ns = np.where(start_ns == never, times[end_rows], start_ns)
     # What a scope does in its very end (the step that ends it) may be recorded after it.
     end_ns = np.maximum(times[end_rows], np.where(last_rows >= 0, times[last_rows], 0))
-    return Lifetimes(
-        ids, entity_kinds, start_rows, end_rows, start_ns, np.where(has_ended, end_ns, last_ns(columns)), has_ended
-    )
+    end_ns = np.where(has_ended, end_ns, last_ns(columns))
+    return Lifetimes(ids, entity_kinds, start_rows, end_rows, last_rows, start_ns, end_ns, has_ended)
 
 
 def _rows_about(ids: NDArray[Any], columns: Columns, kinds: tuple[EventKind, ...]) -> Numbers:

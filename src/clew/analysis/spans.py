@@ -103,16 +103,30 @@ def spans_of_events(columns: Columns, entities: Columns, spans: Columns) -> NDAr
 
     Complexity: O(n log n).
     """
-    kinds, scopes, result = columns["kind"], columns["scope"], columns["span"].copy()
-    is_step = np.isin(kinds, STEPS) & (result == 0) & (scopes > 0)
-    if not is_step.any():
-        return result
-    # The span a scope is in after each event: for the end of a span, its parent.
-    after = result.copy()
-    is_end = np.isin(kinds, ENDS)
-    after[is_end] = look_up(spans, "parent", result[is_end])
+    result = columns["span"].copy()
+    is_step = np.isin(columns["kind"], STEPS) & (result == 0) & (columns["scope"] > 0)
+    result[is_step] = spans_after_events(columns, entities, spans)[is_step]
+    return result
+
+
+def spans_after_events(columns: Columns, entities: Columns, spans: Columns) -> NDArray[Any]:
+    """Return for each event the span its scope is in after it: for the end of a span, the parent.
+
+    Args:
+        columns: Of ``as_arrays``.
+        entities: Of ``table_of`` with ``schema.ENTITIES``.
+        spans: Of ``table_of`` with ``schema.SPANS``.
+
+    Complexity: O(n log n).
+    """
+    scopes, own = columns["scope"], columns["span"]
+    after = own.copy()
+    is_end = np.isin(columns["kind"], ENDS)
+    after[is_end] = look_up(spans, "parent", own[is_end])
     order = np.argsort(scopes, kind="stable")
-    latest = forward_fill((result > 0)[order], scopes[order])
-    inherited = np.where(latest >= 0, after[order[latest]], look_up(entities, "span", scopes[order]))
-    result[order[is_step[order]]] = inherited[is_step[order]]
+    latest = forward_fill((own > 0)[order], scopes[order])
+    is_known = latest >= 0
+    result = np.empty(len(own), own.dtype)
+    result[order[is_known]] = after[order[latest[is_known]]]
+    result[order[~is_known]] = look_up(entities, "span", scopes[order[~is_known]])
     return result
