@@ -299,7 +299,13 @@ def wait_for_interrupt() -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="bank", description="Run a small bank and its customers.")
-    parser.add_argument("--scenario", choices=["all", "serve", *SCENARIOS], default="all")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=["all", "serve", *SCENARIOS],
+        help="what the customers do; may be given several times. all: everything, and the default. "
+        "serve: nothing, the services run until Ctrl-C",
+    )
     parser.add_argument("--seconds", type=float, default=0.5, help="of traffic, and of patience in a deadlock (0.5)")
     parser.add_argument("--rate", type=float, default=40, help="requests a second in the traffic scenario (40)")
     parser.add_argument("--seed", type=int, default=7, help="of latencies and failures (7)")
@@ -316,15 +322,17 @@ def main(argv: list[str] | None = None) -> int:
     """Run the bank."""
     options = parse(argv)
     signal.signal(signal.SIGTERM, _end)
-    names = list(SCENARIOS) if options.scenario == "all" else [options.scenario]
+    names: list[str] = options.scenario or ["all"]
+    if "all" in names:
+        names = list(SCENARIOS)
     failed = False
     with tempfile.TemporaryFile("w+") as log:
         try:
             with processes.running(options.seed, log) as services:
-                if options.scenario in ("serve", "deadlock"):
+                if names in (["serve"], ["deadlock"]):
                     for service in services.values():
                         print(f"{service.name:<18} {service.url}  pid {service.pid}", flush=True)
-                if options.scenario == "serve":
+                if "serve" in names:
                     wait_for_interrupt()
                 else:
                     asyncio.run(play(names, services, options))
