@@ -85,7 +85,7 @@ async def credit(request: Request) -> Response:
 async def clearing(request: Request) -> Response:
     """Clear a payment. The clearing house answers 503 for a moment when it first hears of one."""
     reference = (await request.json())["reference"]
-    outage = seeded("outage", reference).uniform(0.12, 0.2)
+    outage = seeded("outage", reference).uniform(0.16, 0.26)
     first = _first_seen.setdefault(reference, time.monotonic())
     if time.monotonic() - first < outage:
         return JSONResponse({"error": "busy"}, 503)

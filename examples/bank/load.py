@@ -173,7 +173,7 @@ async def payouts(branch: Branch) -> Iterable[Seen]:
         )
         attempts = sum(answer["attempts"] for answer in answers.values())
         text = f"4 payments, {attempts} calls to the clearing house"
-        seen.append(Seen(f"POST {path.format('…')}", text, fine=attempts <= 28))
+        seen.append(Seen(f"POST {path.format('…')}", text, fine=attempts <= 20))
     return seen
 
 
@@ -207,16 +207,20 @@ BY_THE_BOOK = {"alice_5000": True, "bob_12000": False, "bob_2400": True, "charli
 
 
 async def loans(branch: Branch) -> Iterable[Seen]:
-    """Four loans are decided at once, with each of the two ways to look up policies."""
+    """Four loans are decided by each of two agents, all at once."""
     await branch.post("/open")
+    agent = LoanAgent(branch.bank, branch.backoffice, branch.model)
+    careful = LoanAgent(branch.bank, branch.backoffice, branch.model, policies="/policies/current")
+    decisions = await together(
+        **{name: agent.decide(wanted) for name, wanted in APPLICATIONS.items()},
+        **{f"{name}_current": careful.decide(wanted) for name, wanted in APPLICATIONS.items()},
+    )
     seen: list[Seen] = []
-    for policies in ("/policies", "/policies/current"):
-        agent = LoanAgent(branch.bank, branch.backoffice, branch.model, policies=policies)
-        decisions = await together(**{name: agent.decide(wanted) for name, wanted in APPLICATIONS.items()})
-        for name, decision in decisions.items():
-            verdict = "approved" if decision.approved else "declined"
-            text = f"{verdict}: {decision.reason} ({decision.policy})"
-            seen.append(Seen(f"{name} {policies}", text, fine=decision.approved == BY_THE_BOOK[name]))
+    for name, decision in decisions.items():
+        verdict = "approved" if decision.approved else "declined"
+        text = f"{verdict}: {decision.reason} ({decision.policy})"
+        fine = decision.approved == BY_THE_BOOK[name.removesuffix("_current")]
+        seen.append(Seen(f"loan {name}", text, fine=fine))
     return seen
 
 
@@ -308,7 +312,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=0.5, help="of traffic, and of patience in a deadlock (0.5)")
     parser.add_argument("--rate", type=float, default=40, help="requests a second in the traffic scenario (40)")
-    parser.add_argument("--seed", type=int, default=7, help="of latencies and failures (7)")
+    parser.add_argument("--seed", type=int, default=7, help="of latencies, failures and customers' choices (7)")
     parser.add_argument("--log", action="store_true", help="show what the services logged")
     return parser.parse_args(argv)
 
@@ -325,7 +329,7 @@ def main(argv: list[str] | None = None) -> int:
     names: list[str] = options.scenario or ["all"]
     if "all" in names:
         names = list(SCENARIOS)
-    failed = False
+    status = 0
     with tempfile.TemporaryFile("w+") as log:
         try:
             with processes.running(options.seed, log) as services:
@@ -336,10 +340,12 @@ def main(argv: list[str] | None = None) -> int:
                     wait_for_interrupt()
                 else:
                     asyncio.run(play(names, services, options))
+        except* KeyboardInterrupt:
+            status = 130
         except* httpx.HTTPError as errors:
-            failed = True
+            status = 1
             print(f"bank: a service does not answer: {errors.exceptions[0]!r}", file=sys.stderr)
-        if failed or options.log:
+        if options.log or status == 1:
             log.seek(0)
             sys.stderr.write(log.read())
-    return 1 if failed else 0
+    return status

@@ -35,5 +35,5 @@ async def pay_out_patiently(backoffice: httpx.AsyncClient, reference: str) -> in
         if response.status_code != BUSY:
             response.raise_for_status()
             return attempt
-        await asyncio.sleep(0.02 * 2**attempt * jitter.uniform(0.8, 1.2))
+        await asyncio.sleep(0.025 * 2**attempt * jitter.uniform(0.8, 1.2))
     raise NotClearedError(reference)

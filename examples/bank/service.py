@@ -25,8 +25,8 @@ def serve(app: Starlette) -> None:
     to it from the first instant: nobody has to poll until the service is up.
     """
     listener = socket.socket(fileno=int(sys.argv[1]))
-    # Whoever sends SIGINT waits for no more answers.
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=0)
+    # Loop and parser are named so that the bank is the same whatever else is installed.
+    config = uvicorn.Config(app, loop="asyncio", http="h11", log_level="warning", timeout_graceful_shutdown=1)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 

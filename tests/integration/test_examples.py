@@ -75,12 +75,12 @@ def test_the_bank_shows_its_customers_what_is_wrong(run):
     assert seen["POST /transfer/checked"] == "ok: alice 700, bob 600, charlie 500: 1800 of 1800"
     assert seen["POST /receipt/…"] == "WRONG: 3 promised, 2 sent, 0 known to have failed"
     assert seen["POST /receipt/…/checked"] == "ok: 3 promised, 2 sent, 1 known to have failed"
-    assert seen["bob_12000 /policies"].startswith("WRONG: approved: 42 % of the income, limit 50 %")
-    assert seen["bob_12000 /policies/current"].startswith("ok: declined: 42 % of the income, limit 35 %")
+    assert seen["loan bob_12000"].startswith("WRONG: approved: 42 % of the income, limit 50 %")
+    assert seen["loan bob_12000_current"].startswith("ok: declined: 42 % of the income, limit 35 %")
     assert [subject for subject, text in seen.items() if text.startswith("WRONG")] == [
         "POST /transfer",
         "POST /receipt/…",
-        "bob_12000 /policies",
+        "loan bob_12000",
     ]
 
 
