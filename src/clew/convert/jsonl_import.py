@@ -272,7 +272,9 @@ def _json_text(name: str, line: dict[str, Any]) -> str | None:
         try:
             return compact(_json_object(name, line.pop(name)))
         except ValueError:
-            _bad(name, "NaN or an infinite number", "numbers that JSON knows")
+            raise _Bad(f"the member {name!r} holds NaN or an infinite number", "numbers that JSON knows") from None
+        except RecursionError:
+            raise _Bad(f"the member {name!r} nests too deeply", "less of that") from None
     return _text(f"{name}_text", line.pop(f"{name}_text")) if f"{name}_text" in line else None
 
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from clew.analysis.columns import Numbers
     from clew.convert.timeline import ProcessTimeline
 
-MAX_OWN_ROWS = 200
-"""Most tasks of a process that get a row each."""
+MAX_OWN_ROWS = 60
+"""Most tasks of a process that get a row each: about two screens of them."""
 
 
 class Row:
@@ -113,6 +113,8 @@ class Rows:
                 rows.append(self._add(f"{function} #{at + 1}"))
             self.of[task] = rows[at]
             heapq.heappush(busy, (end, at))
+        if len(rows) == 1:
+            rows[0].name = function
 
 
 def _ends_with_steps(timeline: ProcessTimeline) -> Numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ SAME_CLOCK_NS = 1_000_000_000
 """Two processes whose monotonic clocks stand this close to each other against the wall
 clock, on one host, read the same clock: it is shared there, and only adjustments of the
 wall clock between their starts tell them apart. (Containers can have clocks of their own.)"""
+_UNNAMED_TASK = re.compile(r"Task-\d+")
+"""What asyncio names a task that was given no name."""
 
 
 class ProcessTimeline:
@@ -95,18 +98,22 @@ class ProcessTimeline:
         return look_up(self.entities, "kind", entities)
 
     def name_of(self, entity: int) -> str:
-        """Name a task or thread as people know it."""
+        """Name a task or thread as people know it; a task nobody named by its function too."""
         row = self.data.entities.get(entity)
         if row is None:
             return f"#{entity}"
-        return row[2] or row[3] or f"#{entity}"
+        name, type_name = row[2], row[3]
+        if row[1] == EntityKind.TASK and type_name and _UNNAMED_TASK.fullmatch(name):
+            return f"{type_name} ({name})"
+        return name or type_name or f"#{entity}"
 
     def label_of(self, entity: int) -> str:
         """Name any entity with its kind: ``lock Bank.lock``."""
         row = self.data.entities.get(entity)
         if row is None:
             return f"#{entity}"
-        return f"{slug_of(EntityKind, row[1]) or 'entity'} {row[2] or f'#{entity}'}"
+        name = self.name_of(entity) if row[1] == EntityKind.TASK else row[2] or f"#{entity}"
+        return f"{slug_of(EntityKind, row[1]) or 'entity'} {name}"
 
     def wait_label_of(self, entity: int, op: int) -> str:
         """Name a wait by what is waited for: ``wait lock Bank.lock``, ``wait sleep``."""
