@@ -21,16 +21,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from clew.analysis.timeline import timelines_of
 from clew.convert.perfetto_flows import flow_events
 from clew.convert.perfetto_rows import Drawing
 from clew.convert.perfetto_spans import remote_parents, span_events
 from clew.convert.perfetto_tracks import Rows, assign_numbers
-from clew.convert.timeline import timelines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clew.convert.timeline import ProcessTimeline
+    from clew.analysis.timeline import ProcessTimeline
     from clew.format.reader import Recording
 
 _BATCH = 8192

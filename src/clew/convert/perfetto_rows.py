@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clew.analysis.timeline import ProcessTimeline
     from clew.convert.perfetto_tracks import Row, Rows
-    from clew.convert.timeline import ProcessTimeline
 
 # The viewer shows escaped characters as they are escaped, so only what must be is.
 quote = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

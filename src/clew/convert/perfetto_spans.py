@@ -18,8 +18,8 @@ from clew.model.kinds import Operation, SpanRole, slug_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clew.analysis.timeline import ProcessTimeline
     from clew.convert.perfetto_rows import Drawing
-    from clew.convert.timeline import ProcessTimeline
     from clew.format.events import Row
 
 _Key = tuple[int, int, int]

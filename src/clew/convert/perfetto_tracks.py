@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from clew.analysis.columns import Numbers
-    from clew.convert.timeline import ProcessTimeline
+    from clew.analysis.timeline import ProcessTimeline
 
 MAX_OWN_ROWS = 60
 """Most tasks of a process that get a row each: about two screens of them."""

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from clew.analysis.timeline import timelines_of
 from clew.convert.speedscope_profile import Frames, Profile
 from clew.convert.speedscope_steps import step_profiles
-from clew.convert.timeline import timelines_of
 from clew.model.kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from clew.convert.timeline import ProcessTimeline
+    from clew.analysis.timeline import ProcessTimeline
     from clew.format.reader import Recording
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"

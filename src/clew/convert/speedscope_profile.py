@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clew.convert.timeline import ProcessTimeline
+    from clew.analysis.timeline import ProcessTimeline
 
 _PIECE = 1 << 14
 

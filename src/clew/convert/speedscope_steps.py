@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from clew.analysis.columns import Numbers
-    from clew.convert.timeline import ProcessTimeline
+    from clew.analysis.timeline import ProcessTimeline
 
 _STEP_END, _STEP_START, _SPAN_CHANGE = range(3)
 """At one instant: first what ends, then what begins, then what happens in it."""
