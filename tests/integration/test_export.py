@@ -198,6 +198,21 @@ class TestTasks:
             "seq": 4, "site": "app.py:31 transfer", "ended by seq": 6, "waited": "9.000 µs", "outcome": "ok",
         }  # fmt: skip
 
+    def test_what_has_no_name_is_named_by_who_made_it(self, tmp_path):
+        """Or by its number, where that is not known either."""
+        process = Process()
+        process.definitions["entities"] += [
+            (3, int(EntityKind.EVENT), "", "asyncio.Event", 2, process.site(8, "connect"), 0, ""),
+            (4, int(EntityKind.EVENT), "", "asyncio.Event", 2, 0, 0, ""),
+        ]
+        for entity in (3, 4):
+            process.event(entity, K.SYNC_WAIT, process.main, entity=entity, op=Operation.EVENT_WAIT)
+            process.event(entity + 0.5, K.SYNC_AWAIT, process.main, entity=entity, wait_ns=500)
+
+        names = [name for name, *_ in draw_of(tmp_path, process).slices("MainThread", cat="wait")]
+
+        assert names == ["wait event of connect", "wait event #4"]
+
     def test_a_deadlocked_task_shows_what_it_waits_for(self, tmp_path):
         """A wait that never ended is left open: the viewer draws it to the end."""
         process = Process()
@@ -240,6 +255,47 @@ class TestTasks:
         process.event(31, K.LIFE_CALL_END, task)
 
         assert draw_of(tmp_path, process).slices("worker", cat="call") == [("outer", 2, 3), ("inner", 3, 1)]
+
+
+class TestNesting:
+    """Slices of one row lie in one another or apart: the viewer drops what overlaps."""
+
+    def test_slices_of_a_row_nest(self, record, tmp_path):
+        """In a simulated server, and in a real program whose tasks start others eagerly or wait."""
+        done = record(
+            """
+            import asyncio, threading
+
+            async def child(n, lock):
+                async with lock:
+                    await asyncio.sleep(0.0005 * n)
+
+            async def main():
+                lock = asyncio.Lock()
+                await asyncio.gather(*[child(n, lock) for n in range(5)])
+                await asyncio.to_thread(threading.Event().wait, 0.001)
+
+            asyncio.run(main())
+            """
+        )
+
+        for path in (write_recording(tmp_path / "a.clew", 5000, processes=2), done.path):
+            trace = draw(path)
+            for key in trace.rows:
+                found = [e for e in trace.events if e["ph"] == "X" and (e["pid"], e["tid"]) == key]
+                assert_nested([(e["name"], e["ts"], e["dur"]) for e in found])
+
+
+def assert_nested(slices: list[tuple[str, float, float | None]]) -> None:
+    """Fail where two slices overlap and neither lies in the other."""
+    open_until: list[float] = []
+    for name, start, length in sorted(slices, key=lambda s: (s[1], -(s[2] or 0))):
+        if length is None:
+            continue
+        while open_until and open_until[-1] <= start + 1e-4:
+            open_until.pop()
+        assert not open_until or start + length <= open_until[-1] + 1e-4, name
+        open_until.append(start + length)
 
 
 class TestThreads:

@@ -108,11 +108,15 @@ class ProcessTimeline:
         return name or type_name or f"#{entity}"
 
     def label_of(self, entity: int) -> str:
-        """Name any entity with its kind: ``lock Bank.lock``."""
+        """Name any entity with its kind: ``lock Bank.lock``, or ``lock of connect`` by who made it."""
         row = self.data.entities.get(entity)
         if row is None:
             return f"#{entity}"
-        name = self.name_of(entity) if row[1] == EntityKind.TASK else row[2] or f"#{entity}"
+        if row[1] == EntityKind.TASK:
+            name = self.name_of(entity)
+        else:
+            function = self.function_of(row[5])
+            name = row[2] or (f"of {function}" if function else f"#{entity}")
         return f"{slug_of(EntityKind, row[1]) or 'entity'} {name}"
 
     def wait_label_of(self, entity: int, op: int) -> str:
