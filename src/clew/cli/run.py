@@ -171,7 +171,7 @@ class Supervisor:
         return status
 
     def _wait(self, waited: set[signal.Signals]) -> int:
-        last_look = 0.0
+        last_look = last_step = 0.0
         collector = self.collector
         if collector is not None:
             collector.keep.add(self.pid)
@@ -185,7 +185,10 @@ class Supervisor:
                 if now - last_look > 0.05:
                     last_look = now
                     collector.find()
-                collector.step()
+                # A signal ends the wait early; the drain relies on a pause between steps.
+                if now - last_step >= POLL_S:
+                    last_step = now
+                    collector.step()
             if pid:
                 break
         if collector is not None:

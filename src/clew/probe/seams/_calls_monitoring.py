@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from time import monotonic_ns
 
+from clew.format.ring import SLOT_SIZE
 from clew.probe import buffer
 from clew.probe.patching import hide_frame, report
 from clew.probe.seams import calls
-from clew.probe.seams.calls import FAILED, LOST, NEVER, OK, QUICK_NS, SLOT_WORDS, START, START_RESUMED, SUSPENDED
+from clew.probe.seams.calls import FAILED, LOST, NEVER, OK, QUICK_NS, START, START_RESUMED, SUSPENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,17 +97,20 @@ def _entered(code: CodeType, offset: int) -> Any:
         seq = _next_number() if span else LOST
         if seq >= buffer.limit:
             seq = calls.admit(seq)
+            site = abs(calls.site_of(code))  # a new one, if a forked child began just now
         try:
             state = _local.state
         except AttributeError:
             state = buffer.thread_state()
         if seq > 0:
-            place = (seq & _mask) * SLOT_WORDS
+            slot = seq & _mask
             since = monotonic_ns()
-            _pack(_slots, place * 4, since, state.scope, site, span, START)
-            state.calls = (state.calls, code, seq, place, since, 0)
+            _pack(_slots, slot * SLOT_SIZE, since, state.scope, site, span, START)
+            state.calls = (state.calls, code, seq, slot, since, 0)
         else:
             state.calls = (state.calls, code, LOST, 0, monotonic_ns() if span else NEVER, 0)
+    except RecursionError:
+        return None
     except BaseException as error:
         if not calls.is_own(error):
             hide_frame(error)
@@ -127,18 +131,21 @@ def _resumed(code: CodeType, offset: int, error: BaseException | None = None) ->
         seq = _next_number() if span else LOST
         if seq >= buffer.limit:
             seq = calls.admit(seq)
+            site = calls.site_of(code)  # a new one, if a forked child began just now
         try:
             state = _local.state
         except AttributeError:
             state = buffer.thread_state()
         first = _suspended.get(id(_getframe(1)), -1)
         if seq > 0:
-            place = (seq & _mask) * SLOT_WORDS
+            slot = seq & _mask
             since = monotonic_ns()
-            _pack_resumed(buffer.slots, place * 4, since, max(0, first), state.scope, -site, span, START_RESUMED)
-            state.calls = (state.calls, code, seq, place, since, first)
+            _pack_resumed(_slots, slot * SLOT_SIZE, since, max(0, first), state.scope, -site, span, START_RESUMED)
+            state.calls = (state.calls, code, seq, slot, since, first)
         else:
             state.calls = (state.calls, code, LOST, 0, monotonic_ns() if span else NEVER, first)
+    except RecursionError:
+        return None
     except BaseException as problem:
         if not calls.is_own(problem):
             hide_frame(problem)
@@ -153,20 +160,25 @@ def _returned(code: CodeType, offset: int, value: object) -> Any:
         except AttributeError:
             return None if _functions.get(id(code)) else _DISABLE
         entry = state.calls
-        outer, entered, seq, place, since, first = entry
+        outer, entered, seq, slot, since, first = entry
         if entered is not code:
-            if not (_functions.get(id(code)) or calls.meet(code)):
+            site = _functions.get(id(code))
+            if site is None:
+                site = calls.meet(code)
+            if not site:
                 return _DISABLE
             calls.end_other(state, code, OK)
             return None
         state.calls = outer
         duration = monotonic_ns() - since
         if duration < QUICK_NS and buffer.limit - seq <= _capacity:
-            _durations[place] = duration
+            _durations[slot] = duration
         else:
             calls.end_late(state, entry, OK)
         if first:
             _suspended.pop(id(_getframe(1)), None)
+    except RecursionError:
+        return None
     except BaseException as error:
         if not calls.is_own(error):
             hide_frame(error)
@@ -181,21 +193,26 @@ def _yielded(code: CodeType, offset: int, value: object) -> Any:
         except AttributeError:
             return None if _functions.get(id(code)) else _DISABLE
         entry = state.calls
-        outer, entered, seq, place, since, first = entry
+        outer, entered, seq, slot, since, first = entry
         if entered is not code:
-            if not (_functions.get(id(code)) or calls.meet(code)):
+            site = _functions.get(id(code))
+            if site is None:
+                site = calls.meet(code)
+            if not site:
                 return _DISABLE
             calls.end_other(state, code, SUSPENDED)
             return None
         state.calls = outer
         duration = monotonic_ns() - since
         if duration < QUICK_NS and buffer.limit - seq <= _capacity:
-            _durations[place] = duration
-            _kinds[place] = START_RESUMED | SUSPENDED if first else START | SUSPENDED
+            _durations[slot] = duration
+            _kinds[slot] = START_RESUMED | SUSPENDED if first else START | SUSPENDED
         else:
             calls.end_late(state, entry, SUSPENDED)
         if first <= 0:
             calls.note_suspended(_getframe(1), seq)
+    except RecursionError:
+        return None
     except BaseException as error:
         if not calls.is_own(error):
             hide_frame(error)
@@ -207,21 +224,26 @@ def _unwound(code: CodeType, offset: int, exception: BaseException) -> Any:
     try:
         if not _functions.get(id(code)):
             return
-        state = buffer.thread_state()
+        try:
+            state = _local.state
+        except AttributeError:
+            return  # it was entered before recording began
         entry = state.calls
-        outer, entered, seq, place, since, first = entry
+        outer, entered, seq, slot, since, first = entry
         if entered is not code:
             calls.end_other(state, code, FAILED)
             return
         state.calls = outer
         duration = monotonic_ns() - since
         if duration < QUICK_NS and buffer.limit - seq <= _capacity:
-            _durations[place] = duration
-            _kinds[place] = START_RESUMED | FAILED if first else START | FAILED
+            _durations[slot] = duration
+            _kinds[slot] = START_RESUMED | FAILED if first else START | FAILED
         else:
             calls.end_late(state, entry, FAILED)
         if first:
             _suspended.pop(id(_getframe(1)), None)
+    except RecursionError:
+        return None
     except BaseException as error:
         if not calls.is_own(error):
             hide_frame(error)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from time import monotonic_ns
 
+from clew.format.ring import SLOT_SIZE
 from clew.probe import buffer
 from clew.probe.imports import when_imported
 from clew.probe.patching import hide_frame, report
@@ -26,7 +27,6 @@ from clew.probe.seams.calls import (
     NEVER,
     OK,
     QUICK_NS,
-    SLOT_WORDS,
     START,
     START_RESUMED,
     SUSPENDED,
@@ -113,10 +113,15 @@ def _adopt(frame: FrameType, event: str, arg: object) -> None:
     if event == "call":
         try:
             code = frame.f_code
-            if not _functions.get(id(code)) and not calls.meet(code):
+            site = _functions.get(id(code))
+            if site is None:
+                site = calls.meet(code)
+            if not site:
                 return
             profile = make_profiler(buffer.thread_state())
             sys.setprofile(profile)
+        except RecursionError:
+            return
         except BaseException as error:
             if not calls.is_own(error):
                 hide_frame(error)
@@ -161,7 +166,9 @@ def make_profiler(state: ThreadState) -> Any:
                 seq = _next_number() if span else LOST
                 if seq >= buffer.limit:
                     seq = calls.admit(seq)
-                    state = buffer.thread_state()  # another one, if a forked child began just now
+                    # Both are others, if a forked child began just now.
+                    state = buffer.thread_state()
+                    site = calls.site_of(code)
                 first = 0
                 if site < 0:
                     site = -site
@@ -174,19 +181,19 @@ def make_profiler(state: ThreadState) -> Any:
                     elif bytecode[at + 1]:
                         first = _suspended.get(id(frame), -1)
                 if seq > 0:
-                    place = (seq & _mask) * SLOT_WORDS
+                    slot = seq & _mask
                     since = monotonic_ns()
                     if first:
                         cause = max(0, first)
-                        _pack_resumed(_slots, place * 4, since, cause, state.scope, site, span, START_RESUMED)
+                        _pack_resumed(_slots, slot * SLOT_SIZE, since, cause, state.scope, site, span, START_RESUMED)
                     else:
-                        _pack(_slots, place * 4, since, state.scope, site, span, START)
-                    state.calls = (state.calls, code, seq, place, since, first)
+                        _pack(_slots, slot * SLOT_SIZE, since, state.scope, site, span, START)
+                    state.calls = (state.calls, code, seq, slot, since, first)
                 else:
                     state.calls = (state.calls, code, LOST, 0, monotonic_ns() if span else NEVER, first)
             elif event == "return":
                 entry = state.calls
-                outer, entered, seq, place, since, first = entry
+                outer, entered, seq, slot, since, first = entry
                 code = frame.f_code
                 if entered is not code and not _functions.get(id(code)):
                     return
@@ -200,9 +207,9 @@ def make_profiler(state: ThreadState) -> Any:
                 state.calls = outer
                 duration = monotonic_ns() - since
                 if duration < QUICK_NS and buffer.limit - seq <= _capacity:
-                    _durations[place] = duration
+                    _durations[slot] = duration
                     if outcome != OK:
-                        _kinds[place] = START_RESUMED | outcome if first else START | outcome
+                        _kinds[slot] = START_RESUMED | outcome if first else START | outcome
                 else:
                     calls.end_late(state, entry, outcome)
                 if outcome == SUSPENDED:
@@ -210,6 +217,8 @@ def make_profiler(state: ThreadState) -> Any:
                         calls.note_suspended(frame, seq)
                 elif first:
                     _suspended.pop(id(frame), None)
+        except RecursionError:
+            return
         except BaseException as error:
             if not calls.is_own(error):
                 hide_frame(error)
