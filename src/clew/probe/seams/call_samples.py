@@ -6,8 +6,10 @@ only when it is asked for; docs/adr/0005 says what else was considered. The thre
 - is unknown to ``threading``, and has all signals blocked;
 - holds the GIL for one look (some 20 us), and no frame while it sleeps, so it keeps
   nothing of the program's alive;
-- collects no garbage: the program's finalizers would run in it, a thread they do not
-  expect. Collection is off during a look, in which no other thread runs;
+- collects no garbage, as the program's finalizers would run in it, a thread they do not
+  expect: collection is off during a look, in which no other thread runs, and nothing
+  outside of it allocates an object that counts towards the next one. (On 3.12 alone, a
+  collection that another thread has asked for just before it blocked can fall to it.)
 - is gone while the process forks, so that the child is not the fork of a process with
   threads (Python 3.12 warns of those), and before it exits.
 """
@@ -47,8 +49,12 @@ MERGE_MOST_NS = 1_000_000_000
 these at first, then after twice as long each time, up to the second."""
 SLEEP_SHARE = 4
 """At least this part (1/n) of the interval is slept, however late a look comes."""
-STOP_WAIT_S = 0.1
-"""Longest wait for the thread to end, which it does within one look."""
+NAP_S = 0.01
+NAP_NS = 10_000_000
+"""Longest sleep at a time: so long it may take the thread to see that it is to end. A
+lock it could be woken by would not do: to wait for it allocates a tuple."""
+STOP_WAIT_S = 0.2
+"""Longest wait for that."""
 
 _current_frames: Any = sys._current_frames
 _pack = SLOT.pack_into
@@ -81,72 +87,80 @@ class Sampler:
     def __init__(self, interval_ns: int) -> None:
         self.interval_ns = interval_ns
         self._seen: dict[int, _Seen] = {}
-        self._sleep: Any = None
+        self._is_running = False
         self._task = ""
 
     def start(self) -> None:
         """Start the thread, unless it runs."""
-        if self._sleep is not None:
+        if self._is_running:
             return
-        sleep = _thread.allocate_lock()
-        sleep.acquire()
         self._seen.clear()
         self._task = ""
-        self._sleep = sleep
+        self._is_running = True
         # It inherits the mask: at no instant is there another thread to take a signal.
         before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         try:
-            _thread.start_new_thread(self._run, (sleep,))
+            _thread.start_new_thread(self._run, ())
         except BaseException:
-            self._sleep = None
+            self._is_running = False
             raise
         finally:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
     def stop(self) -> bool:
         """End the thread, and wait until the system has forgotten it; return whether it ran."""
-        sleep, self._sleep = self._sleep, None
-        if sleep is None:
+        if not self._is_running:
             return False
-        sleep.release()
+        self._is_running = False
         deadline = monotonic_ns() + int(STOP_WAIT_S * 1e9)
         while (not self._task or os.path.exists(self._task)) and monotonic_ns() < deadline:
-            time.sleep(0.0001)
+            time.sleep(0.0002)
         return True
 
     def forget(self) -> None:
         """Let go of the thread, which did not come along into a forked child."""
-        self._sleep = None
+        self._is_running = False
 
-    def _run(self, sleep: Any) -> None:
+    def _run(self) -> None:
+        own = _thread.get_ident()
         self._task = f"/proc/self/task/{_thread.get_native_id()}"
-        due = monotonic_ns()
+        due = monotonic_ns() + self.interval_ns
         try:
-            while True:
-                now = monotonic_ns()
-                due = max(due + self.interval_ns, now + self.interval_ns // SLEEP_SHARE)
-                is_over = sleep.acquire(True, (due - now) / 1e9)
-                # Nothing between these two lets another thread run, unless it takes 5 ms.
-                collects = gc.isenabled()
-                gc.disable()
-                try:
-                    self._look(_thread.get_ident())
-                    if is_over:
-                        self._flush()
-                finally:
-                    if collects:
-                        gc.enable()
-                if is_over:
-                    break
+            while self._is_running:
+                left = due - monotonic_ns()
+                if left > 0:
+                    time.sleep(NAP_S if left > NAP_NS else left / 1e9)
+                    continue
+                self._look(own)
+                due += self.interval_ns
+                earliest = monotonic_ns() + self.interval_ns // SLEEP_SHARE
+                if due < earliest:  # noqa: PLR1730  max() allocates a tuple
+                    due = earliest
+            self._look(own, is_last=True)
         except Exception as error:
             hooks.failed(error)
+
+    def _look(self, own: int, *, is_last: bool = False) -> None:
+        """Take one sample of every thread but the one with ident *own*.
+
+        No other thread runs meanwhile, unless this takes the 5 ms after which Python
+        lets another one.
+        """
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            self._take(own)
+            if is_last:
+                self._flush()
+        finally:
+            if collects:
+                gc.enable()
 
     def _flush(self) -> None:
         for seen in self._seen.values():
             _record(seen)
 
-    def _look(self, own: int) -> None:
-        """Take one sample of every thread but the one with ident *own*."""
+    def _take(self, own: int) -> None:
         frames: dict[int, FrameType] = _current_frames()
         for ident, frame in frames.items():
             if ident != own:
