@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
+from clew.convert.speedscope import profiles_of
 from clew.format.reader import open_recording
 from clew.model.kinds import EventKind
 
@@ -672,6 +674,48 @@ def test_without_a_free_tool_id_nothing_is_recorded_and_that_is_said(plain, tmp_
     (stream,) = open_recording(tmp_path / "recording.clew").streams
     assert int(EventKind.LIFE_CALL_START) not in stream.data.columns["kind"]
     assert "tool id" in stream.end["problems"]["calls"]
+
+
+def test_recorded_calls_make_a_flame_graph(record):
+    """speedscope gets a balanced profile in which calls lie in the calls that made them."""
+    done = record(
+        """
+        import time
+
+        def leaf():
+            pass
+
+        def numbers():
+            yield leaf()
+            yield leaf()
+
+        def slow():
+            time.sleep(0.006)
+            return list(numbers())
+
+        slow()
+        """,
+        options=FULL,
+    )
+
+    whole = json.loads("".join(profiles_of(done.recording)))
+
+    (profile,) = whole["profiles"]
+    frames = [frame["name"] for frame in whole["shared"]["frames"]]
+    paths, stack = [], []
+    for event in profile["events"]:
+        if event["type"] == "O":
+            stack.append(frames[event["frame"]])
+            paths.append(" > ".join(stack))
+        else:
+            assert stack.pop() == frames[event["frame"]]
+    inner = ["numbers", "numbers > leaf"]
+    assert stack == []
+    assert paths == [
+        "<module>",
+        "<module> > slow",
+        *(f"<module> > slow > {path}" for path in [*inner, *inner, "numbers"]),
+    ]
 
 
 def test_a_bug_in_a_hook_does_not_reach_the_program(record):

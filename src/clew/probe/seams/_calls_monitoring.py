@@ -102,13 +102,13 @@ def _entered(code: CodeType, offset: int) -> Any:
             state = _local.state
         except AttributeError:
             state = buffer.thread_state()
+        since = monotonic_ns()
         if seq > 0:
             slot = seq & _mask
-            since = monotonic_ns()
             _pack(_slots, slot * SLOT_SIZE, since, state.scope, site, span, START)
             state.calls = (state.calls, code, seq, slot, since, 0)
         else:
-            state.calls = (state.calls, code, LOST, 0, monotonic_ns() if span else NEVER, 0)
+            state.calls = (state.calls, code, LOST, 0, since if span else NEVER, 0)
     except RecursionError:
         return None
     except BaseException as error:
