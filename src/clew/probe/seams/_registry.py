@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from clew.probe.imports import when_imported
@@ -20,9 +21,15 @@ SEAMS: dict[str, tuple[str, ...]] = {
     "uvloop_loop": ("uvloop",),
 }
 
+# Those that wait for no module, by the setting that asks for them.
+CALLS = {"full": "calls", "sampled": "call_samples"}
+
 
 def install(session: Session) -> None:
     """Install every seam that is not disabled, each when its module is there."""
+    seam = CALLS.get(session.config.calls, "")
+    if seam and "calls" not in session.config.disable:
+        _installer(seam, session)(sys)
     for seam, targets in SEAMS.items():
         for target in targets:
             if seam not in session.config.disable and target not in session.config.disable:
