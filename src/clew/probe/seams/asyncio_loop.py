@@ -59,6 +59,8 @@ gives a task its name only after it was created."""
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
 
+_left_out: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Coroutines whose tasks are not recorded."""
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
@@ -154,9 +156,11 @@ class _EagerFactory:
         self.factory = factory
 
     def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
+        if not loop.is_running():
+            return self.factory(loop, coroutine, **options)
+        if not _SPAN.get() or _is_left_out(coroutine):
+            return _leave_out_task(self.factory(loop, coroutine, **options))
         try:
-            if not loop.is_running() or not _SPAN.get():
-                return self.factory(loop, coroutine, **options)
             state = buffer.thread_state()
             outer, cursor = state.scope, state.cursor
             number, row = _define_task(options.get("name") or "", coroutine, state, 2)
@@ -183,6 +187,22 @@ class _EagerFactory:
             hooks.failed(error)
         state.scope, state.cursor = outer, cursor
         return task
+
+
+def leave_out(coroutine: Any) -> None:
+    """Do not record the task that is about to be made of *coroutine*: its run is not sampled."""
+    _left_out.add(coroutine)
+
+
+def _is_left_out(coroutine: Any) -> bool:
+    return bool(_left_out) and coroutine in _left_out
+
+
+def _leave_out_task(task: Any) -> Any:
+    """Do not record *task*, whose first step ran already; it may not have ended."""
+    if isinstance(task, _Task) and not _done(task):
+        tasks[id(task)] = 0
+    return task
 
 
 def forget() -> None:
@@ -288,7 +308,8 @@ def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
     if kind == STEP_CALLBACK:
         task = callback.__self__
         if isinstance(task, _Task) and (tasks.get(id(task)) or -1) != state.scope:
-            if _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN):
+            span = _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN)
+            if span and not _is_left_out(_get_coro(task)):
                 register(task, state)
             else:
                 tasks[id(task)] = 0
@@ -465,9 +486,12 @@ def _meet(task: Any, state: ThreadState) -> tuple[int, Any]:
     A task may be met late: begun eagerly by a factory clew does not know, or before
     recording began.
     """
-    if isinstance(task, _Task):
-        return register(task, state), task
-    return state.thread, None
+    if not isinstance(task, _Task):
+        return state.thread, None
+    if _is_left_out(_get_coro(task)):
+        tasks[id(task)] = 0
+        return 0, task
+    return register(task, state), task
 
 
 def _site_of(callback: Any, kind: int | None) -> int:
