@@ -83,7 +83,7 @@ def serve(app, work, **options):
     """Run *work(port)* in a thread while uvicorn serves *app*."""
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", **options))
+    server = uvicorn.Server(uvicorn.Config(app, **{"log_level": "critical", **options}))
 
     async def main():
         serving = asyncio.create_task(server.serve([listening]))

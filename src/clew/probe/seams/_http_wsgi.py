@@ -65,17 +65,30 @@ def begin(environ: Any, *, is_root: bool = True) -> Served:
     return served
 
 
-def _make_whole(original: Any) -> Any:
-    """Hook the function that handles one request: what was begun inside ends with it."""
+def _make_whole(original: Any, hooks: Hooks, *, first: Any = None, last: Any = None) -> Any:
+    """Hook the function that handles one request: the request begun inside ends with it.
+
+    Args:
+        original: The function.
+        hooks: The group it belongs to.
+        first: Called with its arguments before; may begin the request.
+        last: Called with its arguments after, while the request is still the current one.
+    """
 
     def handle(*args: Any, **options: Any) -> Any:
         before = current()
+        if first is not None:
+            _note(hooks, first, *args)
         try:
             result = original(*args, **options)
         except BaseException as error:
             hide_frame(error)
+            if last is not None:
+                _note(hooks, last, *args)
             _end_inner(before, error)
             raise
+        if last is not None:
+            _note(hooks, last, *args)
         _end_inner(before, None)
         return result
 
@@ -137,7 +150,7 @@ def hook_wsgiref(module: ModuleType) -> None:
     """Hook ``wsgiref.handlers``, which Django's development server is made of too."""
     handler: Any = module.BaseHandler
     hooks = wsgiref_hooks
-    hooks.replace(handler, "run", _make_wsgiref_run)
+    hooks.replace(handler, "run", lambda original: _make_whole(original, hooks, last=_note_unclosed))
     hooks.replace(handler, "setup_environ", _make_setup_environ)
     hooks.replace(handler, "start_response", lambda original: _make_start_response(original, hooks))
     hooks.replace(
@@ -145,22 +158,11 @@ def hook_wsgiref(module: ModuleType) -> None:
     )
 
 
-def _make_wsgiref_run(original: Any) -> Any:
-    def run(self: Any, application: Any) -> None:
-        before = current()
-        try:
-            original(self, application)
-        except BaseException as error:
-            hide_frame(error)
-            _end_inner(before, error)
-            raise
-        served = current()
-        if served is not None and served is not before and getattr(self, "status", None) is not None:
-            # It returned without having closed: the client went away.
-            served.is_cut = True
-        _end_inner(before, None)
-
-    return run
+def _note_unclosed(handler: Any, application: Any) -> None:
+    served = current()
+    if served is not None and handler.status is not None:
+        # `run` returned, but did not close: the client went away.
+        served.is_cut = True
 
 
 def _make_setup_environ(original: Any) -> Any:
@@ -174,7 +176,7 @@ def _make_setup_environ(original: Any) -> Any:
 def hook_werkzeug(module: ModuleType) -> None:
     """Hook ``werkzeug.serving``, the development server of Flask."""
     handler, hooks = module.WSGIRequestHandler, werkzeug_hooks
-    hooks.replace(handler, "run_wsgi", _make_whole)
+    hooks.replace(handler, "run_wsgi", lambda original: _make_whole(original, hooks))
     hooks.replace(handler, "make_environ", lambda original: _make_beginning(original, hooks, lambda made: made))
     hooks.replace(
         handler,
@@ -235,30 +237,19 @@ def hook_gunicorn_worker(module: ModuleType) -> None:
         if worker is not None and worker.__module__ == module.__name__:
             for method in ("handle_request", "handle_http2_request"):
                 if method in vars(worker):
-                    gunicorn_hooks.replace(worker, method, _make_whole)
+                    gunicorn_hooks.replace(worker, method, lambda original: _make_whole(original, gunicorn_hooks))
 
 
 def hook_waitress(module: ModuleType) -> None:
     """Hook ``waitress.task``."""
-    waitress_hooks.replace(module.WSGITask, "execute", _make_execute)
-
-
-def _make_execute(original: Any) -> Any:
-    def execute(self: Any) -> None:
-        before = current()
-        # It keeps the environ it makes: asking for it early is what it would do itself.
-        _note(waitress_hooks, lambda: begin(self.get_environment()))
-        try:
-            original(self)
-        except BaseException as error:
-            hide_frame(error)
-            _note(waitress_hooks, _note_waitress, self)
-            _end_inner(before, error)
-            raise
-        _note(waitress_hooks, _note_waitress, self)
-        _end_inner(before, None)
-
-    return execute
+    waitress_hooks.replace(
+        module.WSGITask,
+        "execute",
+        # A task keeps the environ it makes: asking for it early is what it would do itself.
+        lambda original: _make_whole(
+            original, waitress_hooks, first=lambda task: begin(task.get_environment()), last=_note_waitress
+        ),
+    )
 
 
 def _note_waitress(task: Any) -> None:
@@ -272,17 +263,26 @@ def hook_hypercorn(module: ModuleType) -> None:
 
 
 def _make_run_app(original: Any) -> Any:
-    handle = _make_whole(original)
+    handle = _make_whole(original, hypercorn_hooks, first=lambda self, environ, send: begin(environ))
 
     def run_app(self: Any, environ: Any, send: Any) -> None:
-        _note(hypercorn_hooks, begin, environ)
+        def watched(message: Any) -> Any:
+            _note(hypercorn_hooks, _note_message, message)
+            return send(message)
+
         try:
-            handle(self, environ, send)
+            handle(self, environ, watched)
         except BaseException as error:
             hide_frame(error)
             raise
 
     return run_app
+
+
+def _note_message(message: Any) -> None:
+    if message["type"] == "http.response.start":
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]]
+        note_status(message["status"], headers)
 
 
 # -- the frameworks
