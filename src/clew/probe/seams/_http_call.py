@@ -103,7 +103,7 @@ class Call:
             if outcome == Outcome.CANCELLED or isinstance(error, GeneratorExit):
                 self._end(Outcome.CANCELLED, None, None)
                 return
-            if any(cls.__name__ in _TIMEOUTS for cls in type(error).__mro__):
+            if _is_timeout(type(error)):
                 outcome = Outcome.TIMEOUT
             self._end(outcome, {"error": type(error).__qualname__}, error)
         except Exception as problem:
@@ -117,6 +117,11 @@ class Call:
         if self.span is not None and not self._is_over:
             self._is_over = True
             self.span.end(outcome, attrs, error, wait_ns=monotonic_ns() - self._started)
+
+
+def _is_timeout(cls: type[BaseException]) -> bool:
+    # urllib3 counts a connection that was refused among its timeouts.
+    return cls.__name__ != "NewConnectionError" and any(base.__name__ in _TIMEOUTS for base in cls.__mro__)
 
 
 def carries_context(names: Iterable[Any]) -> bool:
