@@ -50,7 +50,7 @@ class Call:
         self, method: str, url: str, host: str, port: int | None, headers: Headers, *, is_current: bool = True
     ) -> None:
         self._is_over = False
-        self._started = monotonic_ns()
+        self._started = 0
         self.span: Span | None = None
         if not buffer.SPAN.get():
             return
@@ -68,6 +68,7 @@ class Call:
         self.span = context.start_span(
             f"{method} {path}", kind=SpanKind.CLIENT, effect=Operation.HTTP, attrs=attrs, enter=is_current
         )
+        self._started = monotonic_ns()
 
     def context_headers(self) -> list[tuple[str, str]]:
         """Return the trace context as headers to add to the request."""
