@@ -120,6 +120,44 @@ def test_a_request_that_is_left_out_leaves_nothing(record, settings, paths, fact
     assert recorded_paths(done) == paths
 
 
+def test_a_request_to_aiohttp_that_is_left_out_leaves_nothing(record):
+    """Its tasks are made eagerly from Python 3.12 on."""
+    done = record(
+        CLIENT
+        + """
+import asyncio
+import clew
+from aiohttp import web
+
+async def handle(request):
+    await asyncio.sleep(0)
+    clew.event("custom", name=request.path)
+    await asyncio.create_task(asyncio.sleep(0), name="child of " + request.path)
+    return web.Response()
+
+async def main():
+    app = web.Application()
+    app.router.add_get("/{path}", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    for path in ("/health", "/ok", "/health"):
+        await asyncio.to_thread(ask, runner.addresses[0][1], path)
+    await runner.cleanup()
+
+asyncio.run(main())
+""",
+        env={"CLEW_EXCLUDE": "/health"},
+    )
+
+    assert [span.attrs["path"] for span in spans_of(done.recording)] == ["/ok"]
+    assert [e.attrs["name"] for e in done.of("custom.event")] == ["/ok"]
+    tasks = [e.entity for e in done.of("life.task_start")]
+    assert [task.name for task in tasks if task.name.startswith("child")] == ["child of /ok"]
+    assert len([task for task in tasks if task.type == "RequestHandler._handle_request"]) == 1
+    assert len(done.of("life.task_end")) == len(tasks)
+
+
 @pytest.mark.parametrize("sample", [0.0, 0.5, 1.0])
 def test_the_trace_id_decides_whether_a_run_is_sampled(record, sample):
     """So that every process decides alike; the caller's sampled flag does not matter."""
@@ -129,19 +167,19 @@ def test_the_trace_id_decides_whether_a_run_is_sampled(record, sample):
         + RUN_UVICORN
         + """
 def work(port):
-    for low in ("0000", "8000", "ffff"):
+    for name, low in (("least", "e0000000000000"), ("half", "f0000000000000"), ("most", "ffffffffffffff")):
         for flags in ("00", "01"):
             # The lowest 53 bits of the id are compared with the fraction.
-            ask(port, f"/{low}-{flags}", f"traceparent: 00-{'1' * 16}ffe{int(low, 16) << 37:013x}-{'2' * 16}-{flags}"[:68])
+            ask(port, f"/{name}-{flags}", f"traceparent: 00-{'1' * 18}{low}-{'2' * 16}-{flags}")
 
 serve(app, work)
 """,
         env={"CLEW_SAMPLE": str(sample)},
     )
 
-    expected = {0.0: [], 0.5: ["0000"], 1.0: ["0000", "8000", "ffff"]}[sample]
+    expected = {0.0: [], 0.5: ["least"], 1.0: ["least", "half", "most"]}[sample]
     paths = [span.attrs["path"] for span in spans_of(done.recording)]
-    assert paths == [f"/{low}-{flags}" for low in expected for flags in ("00", "01")]
+    assert paths == [f"/{name}-{flags}" for name in expected for flags in ("00", "01")]
 
 
 FORWARDING_APP = """

@@ -37,6 +37,7 @@ def _make_handle_request(original: Any) -> Any:
             hooks.failed(error)
             return original(self, request, *args)
         coroutine = _serve(original, (self, request, *args), arrival)
+        coroutine.__name__, coroutine.__qualname__ = original.__name__, original.__qualname__
         if not arrival.is_recorded:
             leave_out(coroutine)
         return coroutine

@@ -61,6 +61,9 @@ eager_unnamed: list[tuple[int, tuple[Any, ...], weakref.ref[Any]]] = []
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
 
+_beginning: dict[int, int] = {}
+"""Numbers of the eager tasks that run their first step, by ``id()`` of their coroutine: a
+task that yields in it schedules itself before its factory returned."""
 _left_out: weakref.WeakSet[Any] = weakref.WeakSet()
 """Coroutines whose tasks are not recorded."""
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -169,6 +172,7 @@ class _EagerFactory:
             seq = buffer.emit_at(TASK_START | OP_EAGER, number, row[4])
             state.scope = number
             state.cursor = seq = buffer.emit_at(STEP | OP_EAGER, 0, 0, 0, 0, seq)
+            _beginning[id(coroutine)] = number
             now = monotonic_ns()
         except Exception as error:
             hooks.failed(error)
@@ -177,9 +181,11 @@ class _EagerFactory:
             task = self.factory(loop, coroutine, **options)
         except BaseException as error:
             hide_frame(error)
+            _beginning.pop(id(coroutine), None)
             state.scope, state.cursor = outer, cursor
             raise
         try:
+            _beginning.pop(id(coroutine), None)
             eager_unnamed.append((number, row, weakref.ref(task)))
             tasks[id(task)] = number
             if is_done(task):
@@ -211,6 +217,7 @@ def forget() -> None:
     """Forget tasks and wakes: a forked child numbers its own."""
     tasks.clear()
     unrun.clear()
+    _beginning.clear()
     wakes.clear()
     for loop in list(loops):
         del loop.clew_state
@@ -311,7 +318,10 @@ def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
         task = callback.__self__
         if isinstance(task, Task) and (tasks.get(id(task)) or -1) != state.scope:
             span = _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN)
-            if span and not _is_left_out(_get_coro(task)):
+            coroutine = _get_coro(task)
+            if _beginning and id(coroutine) in _beginning:
+                tasks[id(task)] = _beginning[id(coroutine)]
+            elif span and not _is_left_out(coroutine):
                 register(task, state)
             else:
                 tasks[id(task)] = 0
