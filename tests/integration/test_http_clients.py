@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
-from conftest import Recorded, record_program
+from conftest import record_program
 from http_programs import ANSWERS
 from recorded_spans import RecordedSpan, spans_of
 
@@ -71,7 +72,7 @@ for name in ("httpx", "httpx-async"):
 
 # What every client does; http.client follows no redirects and has tests of its own.
 TOUR = """
-import re, traceback
+import json, re, traceback
 
 def visit(step, path, headers=None):
     # Request *path*, and print what the program and the server saw.
@@ -82,44 +83,58 @@ def visit(step, path, headers=None):
         # Ports and addresses differ from run to run.
         outcome = re.sub(r"0x[0-9a-f]+|\\d{4,}", "N", "".join(traceback.format_exception(error)))
     sent = [header_of(head, "traceparent") for head in heads]
-    print(json.dumps([step, outcome, headers, sent]))
+    print(json.dumps([client, step, outcome, headers, sent]))
 
-LIMIT = 20
-visit("ok", "/ok?page=2&token=topsecret", {"X-Tag": "red", "Cookie": "a=b", "X-Other": "1"})
-visit("own", "/ok", {"TraceParent": "00-mine"})
-visit("redirect", "/redirect")
-visit("missing", "/missing")
-visit("cut", "/cut")
-visit("refused", f"http://127.0.0.1:{closed_port()}/")
-LIMIT = 0.05
-visit("slow", "/slow")
+def tour():
+    global LIMIT
+    LIMIT = 20
+    visit("ok", "/ok?page=2&token=topsecret", {"X-Tag": "red", "Cookie": "a=b", "X-Other": "1"})
+    visit("own", "/ok", {"TraceParent": "00-mine"})
+    visit("redirect", "/redirect")
+    visit("missing", "/missing")
+    visit("cut", "/cut")
+    visit("refused", f"http://127.0.0.1:{closed_port()}/")
+    LIMIT = 0.05
+    visit("slow", "/slow")
 """
 
 
 class Toured:
-    """What one client did, step by step, under clew and without."""
+    """What one client did, step by step: outcome, headers afterwards, parents sent; and its spans."""
 
-    def __init__(self, done: Recorded, plain: str) -> None:
-        self.done = done
-        self.steps = {step: rest for step, *rest in map(json.loads, done.stdout.splitlines())}
-        self.plain = {step: rest for step, *rest in map(json.loads, plain.splitlines())}
+    def __init__(self) -> None:
+        self.steps: dict[str, list[Any]] = {}
+        self.plain: dict[str, list[Any]] = {}
         self.spans: dict[str, list[RecordedSpan]] = {}
-        spans = iter(spans_of(done.recording))
-        for step, (_, _, sent) in self.steps.items():
-            self.spans[step] = [next(spans) for _ in range(max(1, len(sent)))]
-        assert next(spans, None) is None
 
 
-@pytest.fixture(scope="module", params=CLIENTS)
-def tour(request, tmp_path_factory):
-    """The tour of each client, recorded once for all tests of this module."""
-    source = "import json\n" + ANSWERS + textwrap.dedent(CLIENTS[request.param]) + TOUR
-    folder = tmp_path_factory.mktemp("tour")
+@pytest.fixture(scope="module")
+def tours(tmp_path_factory):
+    """The tours of all clients, recorded once for all tests of this module, and done once without clew."""
+    visits = (f"client = {name!r}\n{textwrap.dedent(source)}\ntour()\n" for name, source in CLIENTS.items())
+    source = ANSWERS + TOUR + "".join(visits)
+    folder = tmp_path_factory.mktemp("tours")
     done = record_program(folder, source, env={"CLEW_HEADERS": "x-tag,cookie,x-answer"})
     assert done.returncode == 0, done.stderr
     assert done.problems == {}
     plain = subprocess.run([sys.executable, "program.py"], cwd=folder, capture_output=True, text=True, check=True)
-    return Toured(done, plain.stdout)
+    toured = {client: Toured() for client in CLIENTS}
+    spans = iter(spans_of(done.recording))
+    for line in done.stdout.splitlines():
+        client, step, *rest = json.loads(line)
+        toured[client].steps[step] = rest
+        toured[client].spans[step] = [next(spans) for _ in range(max(1, len(rest[2])))]
+    assert next(spans, None) is None
+    for line in plain.stdout.splitlines():
+        client, step, *rest = json.loads(line)
+        toured[client].plain[step] = rest
+    return toured
+
+
+@pytest.fixture(params=CLIENTS)
+def tour(request, tours):
+    """The tour of each client."""
+    return tours[request.param]
 
 
 def test_the_program_sees_what_it_sees_without_clew(tour):

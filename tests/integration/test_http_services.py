@@ -7,7 +7,7 @@ from recorded_spans import spans_of
 
 SERVICES = (
     CLIENT
-    + '''
+    + """
 import subprocess
 
 def serve(name, callee):
@@ -39,7 +39,7 @@ else:
     for service in (a, b):
         service.terminate()
         service.wait()
-'''
+"""
 )
 
 

@@ -110,7 +110,7 @@ def _begin(request: Any) -> _Attempt | None:
     call = None
     try:
         url, headers = request.url, request.headers
-        call = Call(request.method, str(url), url.host or "", url.port, headers.items)
+        call = Call(request.method, str(url), lambda: (url.host or "", url.port), headers.items)
         # These headers are the request's own: aiohttp made them for this attempt.
         if "traceparent" not in headers:
             for name, value in call.context_headers():

@@ -76,8 +76,7 @@ def _begin(request: Any, arrival: Arrival) -> Served:
     if not arrival.is_recorded:
         served.begin(arrival, "", {}, is_root=True)
         return served
-    path = redacted(request.path)
-    attrs: dict[str, Any] = {"method": served.method, "path": path}
+    attrs: dict[str, Any] = {}
     if request.query_string:
         attrs["query"] = redacted("?" + request.rel_url.raw_query_string)[1:]
     if request.remote:
@@ -85,7 +84,7 @@ def _begin(request: Any, arrival: Arrival) -> Served:
     attrs["http_version"] = f"{request.version.major}.{request.version.minor}"
     if records_headers():
         attrs["request_headers"] = named_headers(request.headers.items())
-    served.begin(arrival, f"{served.method} {path}", attrs, is_root=True)
+    served.begin(arrival, redacted(request.path), attrs, is_root=True)
     return served
 
 

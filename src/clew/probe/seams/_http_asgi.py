@@ -175,10 +175,10 @@ def _around(app: Any, arrival: Arrival, hooks: Hooks, *, cycle: Any = None, is_r
     """
 
     async def asgi(scope: Any, receive: Any, send: Any, *further: Any) -> Any:
-        exchange = _Exchange(hooks, cycle)
+        exchange = _Exchange("", hooks, cycle)
         try:
-            exchange.begin(scope, arrival, is_root=is_root)
-            if exchange.served.span is not None:
+            exchange.open(scope, arrival, is_root=is_root)
+            if exchange.span is not None:
                 send = exchange.watch_send(send)
                 if cycle is None:
                     receive = exchange.watch_receive(receive)
@@ -188,67 +188,64 @@ def _around(app: Any, arrival: Arrival, hooks: Hooks, *, cycle: Any = None, is_r
             result = await app(scope, receive, send, *further)
         except BaseException as error:
             hide_frame(error)
-            exchange.end(error)
+            exchange.close(error)
             raise
-        exchange.end(None)
+        exchange.close(None)
         return result
 
     return asgi
 
 
-class _Exchange:
-    """One request and its response, as the messages between server and application tell.
+class _Exchange(Served):
+    """One request and its response, as the messages between server and application tell."""
 
-    Attributes:
-        served: The request.
-    """
+    _scope: Any = None
+    _root_path = ""
+    _is_complete = False
+    _is_disconnected = False
 
-    __slots__ = ("_cycle", "_hooks", "_is_complete", "_is_disconnected", "_root_path", "_scope", "served")
-
-    def __init__(self, hooks: Hooks, cycle: Any) -> None:
+    def __init__(self, method: str, hooks: Hooks, cycle: Any) -> None:
+        super().__init__(method)
         self._hooks = hooks
         self._cycle = cycle
-        self._scope: Any = {}
-        self._root_path = ""
-        self._is_complete = False
-        self._is_disconnected = False
-        self.served = Served("")
 
-    def begin(self, scope: Any, arrival: Arrival, *, is_root: bool) -> None:
-        """Open the span of the request."""
+    def open(self, scope: Any, arrival: Arrival, *, is_root: bool) -> None:
+        """Begin the request of *scope*."""
+        client = scope.get("client")
+        self.method = scope["method"] if scope["type"] == "http" else "WEBSOCKET"
+        self.marks = (id(scope), id(scope["headers"]))
+        if client is not None:
+            self.client = tuple(client)
+        if not arrival.is_recorded:
+            self.begin(arrival, "", {}, is_root=is_root)
+            return
         self._scope = scope
         self._root_path = scope.get("root_path", "")
-        client = scope.get("client")
-        method = scope["method"] if scope["type"] == "http" else "WEBSOCKET"
-        marks = (id(scope), id(scope["headers"]))
-        served = self.served = Served(method, marks, None if client is None else tuple(client))
-        if not arrival.is_recorded:
-            served.begin(arrival, "", {}, is_root=is_root)
-            return
-        path = redacted(scope["path"])
-        attrs: dict[str, Any] = {"method": method, "path": path}
+        attrs: dict[str, Any] = {"http_version": scope.get("http_version", "")}
         query = scope.get("query_string")
         if query:
             attrs["query"] = redacted("?" + query.decode("latin-1"))[1:]
         if client is not None:
             attrs["client_address"] = client[0]
-        attrs["http_version"] = scope.get("http_version", "")
         if records_headers():
             attrs["request_headers"] = named_headers(_texts(scope["headers"]))
-        served.begin(arrival, f"{method} {path}", attrs, is_root=is_root)
+        self.begin(arrival, redacted(scope["path"]), attrs, is_root=is_root)
 
-    def end(self, error: BaseException | None) -> None:
-        """End the span of the request."""
-        served, cycle = self.served, self._cycle
+    def close(self, error: BaseException | None) -> None:
+        """End it, with *error* if the application raised one."""
         try:
-            served.error = error or served.error
-            if served.span is not None:
-                is_gone = self._is_disconnected if cycle is None else cycle.disconnected
-                served.is_cut = bool(is_gone) and not self._is_complete
-                served.route = served.route or _route_of(self._scope, self._root_path)
+            if self.span is not None:
+                if error is not None:
+                    self.error = error
+                cycle = self._cycle
+                if not self._is_complete and (self._is_disconnected if cycle is None else cycle.disconnected):
+                    self.is_cut = True
+                if not self.route:
+                    self.route = _route_of(self._scope, self._root_path)
         except Exception as problem:
             self._hooks.failed(problem)
-        served.end()
+        self._scope = self._cycle = None
+        self.end()
 
     def watch_send(self, send: Any) -> Any:
         """Return a ``send`` that looks at each message.
@@ -256,7 +253,7 @@ class _Exchange:
         It is not a coroutine function: the awaitable is the server's own, and no frame
         of clew's stands in the stack while it waits.
         """
-        look = self._look_at_websocket if self.served.method == "WEBSOCKET" else self._look_at_response
+        look = self._look_at_websocket if self.method == "WEBSOCKET" else self._look_at_response
 
         def watched(message: Any) -> Any:
             try:
@@ -280,7 +277,7 @@ class _Exchange:
             if kind == "http.disconnect":
                 self._is_disconnected = True
             elif kind == "websocket.disconnect":
-                self.served.further["close_code"] = message.get("code", 1005)
+                self.note(close_code=message.get("code", 1005))
             return message
 
         return watched
@@ -290,26 +287,25 @@ class _Exchange:
         if kind == "http.response.body" or kind == "http.response.pathsend":
             self._is_complete = not message.get("more_body", False)
         elif kind == "http.response.start":
-            served = self.served
-            served.status = message["status"]
+            self.status = message["status"]
             headers = message.get("headers", ())
             for name, value in headers:
                 if name == b"content-length":
-                    served.size = int(value)
+                    self.size = int(value)
             if records_headers():
-                served.note_headers(_texts(headers))
+                self.note_headers(_texts(headers))
 
     def _look_at_websocket(self, message: Any) -> None:
-        kind, served = message["type"], self.served
+        kind = message["type"]
         if kind == "websocket.accept":
-            served.status = 101
+            self.status = 101
         elif kind == "websocket.close":
-            if served.status:
-                served.further["close_code"] = message.get("code", 1000)
+            if self.status:
+                self.note(close_code=message.get("code", 1000))
             else:
-                served.status = 403  # refused before it was accepted
+                self.status = 403  # refused before it was accepted
         elif kind == "websocket.http.response.start":
-            served.status = message["status"]
+            self.status = message["status"]
 
 
 def _texts(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

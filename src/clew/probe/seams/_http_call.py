@@ -9,7 +9,7 @@ from clew.probe import buffer, context, propagation
 from clew.probe.live import outcome_of
 from clew.probe.patching import report
 from clew.probe.propagation import TRACEPARENT, TRACESTATE
-from clew.probe.seams._http_values import named_headers, records_headers, redacted
+from clew.probe.seams._http_values import MAX_LENGTH, MAX_REMEMBERED, named_headers, records_headers, redacted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _TIMEOUTS = frozenset({"TimeoutError", "TimeoutException"})
+_targets: dict[str, tuple[str, str, str, int]] = {}
 _propagates = True
 
 
 def configure(session: Session) -> None:
     """Take over the settings of *session*."""
     global _propagates
+    _targets.clear()
     _propagates = session.config.propagate
 
 
@@ -38,8 +40,7 @@ class Call:
     Args:
         method: Its method.
         url: Its whole URL.
-        host: The server.
-        port: Its port; None for the scheme's own.
+        server: Returns host and port of the server; the port may be None, for the scheme's.
         headers: Returns the request's headers; called only if some are to be recorded.
         is_current: What runs from now on belongs to it.
     """
@@ -47,22 +48,21 @@ class Call:
     __slots__ = ("_is_over", "_started", "span")
 
     def __init__(
-        self, method: str, url: str, host: str, port: int | None, headers: Headers, *, is_current: bool = True
+        self,
+        method: str,
+        url: str,
+        server: Callable[[], tuple[str, int | None]],
+        headers: Headers,
+        *,
+        is_current: bool = True,
     ) -> None:
         self._is_over = False
         self._started = 0
         self.span: Span | None = None
         if not buffer.SPAN.get():
             return
-        shown = redacted(url)
-        scheme, _, rest = shown.partition("?")[0].partition("://")
-        path = rest[rest.find("/") :] if "/" in rest else "/"
-        attrs: dict[str, Any] = {
-            "method": method,
-            "url": shown,
-            "server_address": host,
-            "server_port": port or DEFAULT_PORTS.get(scheme, 0),
-        }
+        path, shown, host, port = _targets.get(url) or _meet_target(url, server)
+        attrs: dict[str, Any] = {"method": method, "url": shown, "server_address": host, "server_port": port}
         if records_headers():
             attrs["request_headers"] = named_headers(headers())
         self.span = context.start_span(
@@ -118,6 +118,20 @@ class Call:
         if self.span is not None and not self._is_over:
             self._is_over = True
             self.span.end(outcome, attrs, error, wait_ns=monotonic_ns() - self._started)
+
+
+def _meet_target(url: str, server: Callable[[], tuple[str, int | None]]) -> tuple[str, str, str, int]:
+    """Return what is shown of *url*: path, whole, host and port; remember it for the next time."""
+    shown = redacted(url)
+    host, port = server()
+    scheme, _, rest = shown.partition("?")[0].partition("://")
+    path = rest[rest.find("/") :] if "/" in rest else "/"
+    target = (path, shown, host, port or DEFAULT_PORTS.get(scheme, 0))
+    if len(url) <= MAX_LENGTH:
+        if len(_targets) >= MAX_REMEMBERED:
+            _targets.clear()
+        _targets[url] = target
+    return target
 
 
 def _is_timeout(cls: type[BaseException]) -> bool:

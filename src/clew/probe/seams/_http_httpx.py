@@ -62,31 +62,23 @@ def _begin(request: Any, hooks: Hooks) -> tuple[Call | None, Any]:
     """Open the span of *request*; return it, and the request to send."""
     call = None
     try:
-        url = request.url
-        call = Call(request.method, str(url), url.host, url.port, request.headers.multi_items)
-        if "traceparent" in request.headers:
-            return call, request
+        url, headers = request.url, request.headers
+        call = Call(request.method, str(url), lambda: (url.host, url.port), headers.multi_items)
         added = call.context_headers()
-        return call, _with_headers(request, added) if added else request
+        if not added or "traceparent" in headers:
+            return call, request
+        # ``copy.copy`` would lose stream and extensions, which a request's pickle leaves out.
+        sent: Any = object.__new__(type(request))
+        sent.__dict__.update(request.__dict__)
+        sent.headers = headers.copy()
+        for name, value in added:
+            sent.headers[name] = value
+        return call, sent
     except Exception as error:
         hooks.failed(error)
         if call is not None:
             call.fail(error)
         return None, request
-
-
-def _with_headers(request: Any, added: list[tuple[str, str]]) -> Any:
-    """Return a request that differs from *request* by further headers.
-
-    ``copy.copy`` would lose its stream and extensions, which its pickle leaves out.
-    """
-    cls = type(request)
-    sent: Any = object.__new__(cls)
-    sent.__dict__.update(request.__dict__)
-    raw = request.headers.raw
-    raw += [(name.encode("ascii"), value.encode("ascii")) for name, value in added]
-    sent.headers = type(request.headers)(raw)
-    return sent
 
 
 def _finish(call: Call, response: Any, hooks: Hooks) -> None:

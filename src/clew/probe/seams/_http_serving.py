@@ -9,7 +9,6 @@ the one its server began, and adds the route or the error to it.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from contextvars import ContextVar
 
 from clew.model.kinds import Outcome, SpanKind, SpanRole
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 SERVING: ContextVar[Served | None] = ContextVar("clew_serving", default=None)
 """The request the running code serves."""
+MAX_NAMES = 1024
+_names: dict[str, str] = {}
+"""Names that spans got when their route was known, by the name they began with."""
 _include: re.Pattern[str] | None = None
 _exclude: re.Pattern[str] | None = None
 
@@ -84,8 +86,8 @@ class Served:
     """A request while it is being served.
 
     Attributes:
-        span: Its span; number 0 if it is not recorded.
         method: Its method; ``WEBSOCKET`` for such a connection.
+        span: Its span; None if it is not recorded.
         marks: Addresses of objects that only this request has.
         client: Address and port it came from.
         status: Status code of the response, 0 until it is known.
@@ -94,39 +96,35 @@ class Served:
         error: The exception the application failed with.
         is_cut: The client went away before the response was complete.
         is_over: It has been ended.
-        headers: Response headers that the settings name.
         further: More attributes of the end.
     """
 
-    __slots__ = (
-        "_outer", "_serving", "_token", "client", "error", "further", "headers", "is_cut", "is_over", "marks", "method", "route", "size",
-        "span", "status",
-    )  # fmt: skip
+    # Defaults on the class: most requests set few of them.
+    span: Span | None = None
+    marks: tuple[int, ...] = ()
+    client: Any = None
+    status = 0
+    size = -1
+    route = ""
+    error: BaseException | None = None
+    is_cut = False
+    is_over = False
+    further: dict[str, Any] | None = None
+    _first_name = ""
+    _token: Token[int] | None = None
+    _outer: Token[TraceContext | None] | None = None
+    _serving: Token[Served | None] | None = None
 
-    def __init__(self, method: str, marks: tuple[int, ...] = (), client: Any = None) -> None:
-        self.span: Span | None = None
+    def __init__(self, method: str) -> None:
         self.method = method
-        self.marks = marks
-        self.client = client
-        self.status = 0
-        self.size = -1
-        self.route = ""
-        self.error: BaseException | None = None
-        self.is_cut = False
-        self.is_over = False
-        self.headers: dict[str, Any] = {}
-        self.further: dict[str, Any] = {}
-        self._token: Token[int] | None = None
-        self._outer: Token[TraceContext | None] | None = None
-        self._serving: Token[Served | None] | None = None
 
-    def begin(self, arrival: Arrival, name: str, attrs: dict[str, Any], *, is_root: bool) -> None:
+    def begin(self, arrival: Arrival, path: str, attrs: dict[str, Any], *, is_root: bool) -> None:
         """Open its span and make it the one the running code works for.
 
         Args:
             arrival: What was found when it arrived.
-            name: Name of the span.
-            attrs: Redacted attributes.
+            path: Its redacted path.
+            attrs: Further redacted attributes.
             is_root: A server took it from a socket: what runs here so far is the server's
                 own work, or the work for the request before on the same connection.
         """
@@ -138,13 +136,14 @@ class Served:
         if is_root:
             self._token = buffer.SPAN.set(buffer.MAIN_SPAN)
         came = arrival.came
+        name = self._first_name = f"{self.method} {path}"
         self.span = context.start_span(
-            name,
+            _names.get(name, name),
             kind=SpanKind.SERVER,
             role=SpanRole.RUN if came is None else SpanRole.STEP,
             remote=(arrival.trace_id, 0 if came is None else came.span_id),
             carried=came,
-            attrs=attrs,
+            attrs={"method": self.method, "path": path, **attrs},
             site=0,
         )
 
@@ -160,38 +159,49 @@ class Served:
             report("http_servers", f"{type(problem).__name__}: {problem}")
         error, self.error = self.error, None  # an exception keeps its frames alive
         del error
-        with suppress(ValueError):  # ended in another context than it began in
+        try:
             if self._token is not None:
                 buffer.SPAN.reset(self._token)
             if self._outer is not None:
                 propagation.FORWARDED.reset(self._outer)
             if self._serving is not None:
                 SERVING.reset(self._serving)
+        except ValueError:  # ended in another context than it began in
+            pass
 
     def _end_span(self, span: Span) -> None:
-        attrs: dict[str, Any] = {}
-        if self.status:
-            attrs["status"] = self.status
+        status, error, route = self.status, self.error, self.route
+        attrs: dict[str, Any] = {"status": status} if status else {}
         if self.size >= 0:
             attrs["response_size"] = self.size
-        if self.route:
-            attrs["route"] = self.route
-            span.rename(f"{self.method} {self.route}")
+        if route:
+            attrs["route"] = route
+            self._rename(span, f"{self.method} {route}")
         if self.is_cut:
             attrs["ended_by"] = "client"
-        if self.headers:
-            attrs["response_headers"] = self.headers
-        attrs |= self.further
-        error = self.error
+        if self.further is not None:
+            attrs |= self.further
         outcome = Outcome.OK
         if error is not None and not is_cancellation(error):
             attrs["error"] = type(error).__qualname__
             outcome = Outcome.FAILED
-        elif self.status >= 500:
+        elif status >= 500:
             outcome = Outcome.FAILED
         elif self.is_cut or error is not None:
             outcome = Outcome.CANCELLED
         span.end(outcome, attrs, error if outcome == Outcome.FAILED else None)
+
+    def _rename(self, span: Span, name: str) -> None:
+        """Name *span* by its route, and the next request to its path from the start."""
+        if span.row and span.row[-1] != name:
+            span.rename(name)
+            if len(_names) >= MAX_NAMES:
+                _names.clear()
+            _names[self._first_name] = name
+
+    def note(self, **attrs: Any) -> None:
+        """Add attributes of the end."""
+        self.further = {**(self.further or {}), **attrs}
 
     def note_headers(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Take size and named headers from the headers of the response."""
@@ -202,8 +212,10 @@ class Served:
                 self.size = int(value)
             if records_headers():
                 found[lower] = value
-        if found:
-            self.headers |= named_headers(found.items())
+        named = named_headers(found.items()) if found else None
+        if named:
+            before = (self.further or {}).get("response_headers", {})
+            self.note(response_headers={**before, **named})
 
 
 def is_cancellation(error: BaseException) -> bool:

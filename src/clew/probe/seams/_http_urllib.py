@@ -63,7 +63,7 @@ def _begin_pooled(pool: Any, method: str, url: str, options: dict[str, Any]) -> 
     try:
         headers = options.get("headers")
         whole = f"{pool.scheme}://{pool.host}:{pool.port}{url}" if url.startswith("/") else url
-        call = Call(method, whole, pool.host, pool.port, lambda: () if headers is None else headers.items())
+        call = Call(method, whole, lambda: (pool.host, pool.port), lambda: () if headers is None else headers.items())
         if headers is None or not carries_context(headers):
             added = call.context_headers()
             if added:
@@ -165,7 +165,7 @@ def _begin(connection: Any) -> Call | None:
         host = getattr(connection, "_tunnel_host", None) or connection.host
         port = (getattr(connection, "_tunnel_port", None) or connection.port) if host else None
         url = f"{scheme}://{host}:{port}{target}" if target.startswith("/") else target
-        call = Call(method, url, host, port, lambda: _pairs(lines[1:]), is_current=False)
+        call = Call(method, url, lambda: (host, port), lambda: _pairs(lines[1:]), is_current=False)
         if not carries_context(line.partition(b":")[0] for line in lines[1:]):
             # As putheader would write them; it may be overridden, and look at them.
             lines += [f"{name}: {value}".encode("ascii") for name, value in call.context_headers()]

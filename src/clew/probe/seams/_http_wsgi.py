@@ -51,8 +51,7 @@ def begin(environ: Any, *, is_root: bool = True) -> Served:
     if not arrival.is_recorded:
         served.begin(arrival, "", {}, is_root=is_root)
         return served
-    path = redacted(path)
-    attrs: dict[str, Any] = {"method": method, "path": path}
+    attrs: dict[str, Any] = {}
     if environ.get("QUERY_STRING"):
         attrs["query"] = redacted("?" + environ["QUERY_STRING"])[1:]
     if environ.get("REMOTE_ADDR"):
@@ -61,7 +60,7 @@ def begin(environ: Any, *, is_root: bool = True) -> Served:
     if records_headers():
         names = (name for name in environ if type(name) is str and name.startswith("HTTP_"))
         attrs["request_headers"] = named_headers((n[5:].replace("_", "-").lower(), environ[n]) for n in names)
-    served.begin(arrival, f"{method} {path}", attrs, is_root=is_root)
+    served.begin(arrival, redacted(path), attrs, is_root=is_root)
     return served
 
 
