@@ -131,6 +131,7 @@ class Operation(IntEnum):
     SPAWN = 19
     FORK = 20
     THREADSAFE = 21
+    EXEC = 22
     # effects
     HTTP = 32
     DB = 33

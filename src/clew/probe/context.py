@@ -47,16 +47,18 @@ class Span:
         trace_id: 128 bits.
         span_id: 64 bits.
         seq: Sequence number of the event that opened it.
+        entity: What its first and last event are about.
         token: What makes its parent current again, while it is current.
     """
 
-    __slots__ = ("_effect", "_role", "number", "seq", "span_id", "token", "trace_id")
+    __slots__ = ("_effect", "_role", "entity", "number", "seq", "span_id", "token", "trace_id")
 
     def __init__(self, number: int, trace_id: int, span_id: int, role: int, effect: int) -> None:
         self.number = number
         self.trace_id = trace_id
         self.span_id = span_id
         self.seq = 0
+        self.entity = 0
         self._role = role
         self._effect = effect
         self.token: Token[int] | None = None
@@ -72,6 +74,8 @@ class Span:
             error: What it failed with; recorded as an event before the end.
         """
         if self.number:
+            # It may end in another context than it began in, or was never current.
+            token = None if buffer.SPAN.get() == self.number else buffer.SPAN.set(self.number)
             cause = 0
             if error is not None:
                 cause = errors.record(EventKind.ERROR_RAISED, error)
@@ -80,9 +84,11 @@ class Span:
                 if self._effect
                 else (EventKind.LIFE_RUN_END if self._role else EventKind.LIFE_SPAN_END)
             )
-            seq = buffer.emit_at(kind | self._effect << 8 | outcome << 16, 0, 0, cause=cause or self.seq)
+            seq = buffer.emit_at(kind | self._effect << 8 | outcome << 16, self.entity, 0, cause=cause or self.seq)
             if seq and attrs:
                 buffer.attach(seq, attrs)
+            if token is not None:
+                buffer.SPAN.reset(token)
             _ids.pop(self.number, None)
         self.leave()
 
@@ -108,6 +114,7 @@ def start_span(
     remote: tuple[int, int] | None = None,
     attrs: dict[str, Any] | None = None,
     enter: bool = True,
+    entity: int = 0,
 ) -> Span:
     """Open a span below the current one, or a run of its own.
 
@@ -120,6 +127,7 @@ def start_span(
         remote: Trace id and span id of the caller in another process.
         attrs: Redacted JSON values known at the start.
         enter: Make it the current span of the running code.
+        entity: What its first and last event are about.
 
     Returns:
         The span, to be ended with ``end``.
@@ -145,12 +153,13 @@ def start_span(
         )
         _ids[number] = (trace_id, span_id)
         span = Span(number, trace_id, span_id, role, effect)
+    span.entity = entity
     if enter:
         span.token = buffer.SPAN.set(span.number)
     if span.number:
         start = EventKind.EFFECT_CALL if effect else (EventKind.LIFE_RUN_START if is_run else EventKind.LIFE_SPAN_START)
         token = None if enter else buffer.SPAN.set(span.number)
-        span.seq = buffer.emit(start | effect << 8)
+        span.seq = buffer.emit(start | effect << 8, entity)
         if token is not None:
             buffer.SPAN.reset(token)
         if span.seq and attrs:

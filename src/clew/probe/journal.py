@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from _thread import allocate_lock
 from collections import deque
+from os import getpid
 
 from clew.format import ring
 
@@ -29,6 +30,7 @@ _map: Any = None
 _start = 0
 _size = 0
 _written = 0
+_owner = 0
 dropped = 0
 
 
@@ -42,15 +44,16 @@ _dumps = json.JSONEncoder(separators=(",", ":"), default=_type_name, skipkeys=Tr
 
 def open_journal(mapping: Any, start: int, size: int) -> None:
     """Write from now on to *size* bytes of *mapping*, from byte *start* on."""
-    global _map, _start, _size, _written, dropped
+    global _map, _start, _size, _written, _owner, dropped
     _queue.clear()
-    _map, _start, _size, _written, dropped = mapping, start, size, 0, 0
+    _map, _start, _size, _written, _owner, dropped = mapping, start, size, 0, getpid(), 0
 
 
 def close_journal() -> None:
-    """Take no more records."""
-    global _map
+    """Take no more records. In a forked child, also let go of what another thread held."""
+    global _map, _pump
     _map = None
+    _pump = allocate_lock()
     _queue.clear()
 
 
@@ -99,17 +102,20 @@ def _write_fields(kind: int, row: tuple[Any, ...]) -> None:
 
 def _write(kind: int, payload: bytes) -> None:
     global dropped
-    if _map is None:
+    if _map is None or getpid() != _owner:
+        # The second: a child between the fork and its own journal, which must not write
+        # into its parent's.
         return
     if len(_queue) >= MAX_WAITING:
         dropped += 1
         return
     _queue.append((kind, payload))
-    while _queue and _pump.acquire(False):
+    pump = _pump
+    while _queue and pump.acquire(False):
         try:
             done = _move()
         finally:
-            _pump.release()
+            pump.release()
         if not done:
             return
 

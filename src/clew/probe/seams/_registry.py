@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 SEAMS: dict[str, tuple[str, ...]] = {
     "asyncio_loop": ("asyncio",),
     "uvloop_loop": ("uvloop",),
+    "processes": ("os",),
+    "subprocesses": ("subprocess", "asyncio.subprocess", "asyncio.base_subprocess", "uvloop"),
+    "multiprocesses": ("multiprocessing.process", "multiprocessing.popen_forkserver", "multiprocessing.util"),
+    "errors": ("builtins", "asyncio", "uvloop"),
+    "logs": ("logging",),
 }
 
 

@@ -388,6 +388,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             else:
                 scope = state.thread
             seq = 0
+            slots = buffer.slots
             if scope:
                 seq = buffer.next_number()  # the inside of emit, without the call
                 if seq >= buffer.limit:
@@ -395,10 +396,10 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
                     if task is not None:
-                        _pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
+                        _pack_step(slots, offset, now, cause, ready, scope, STEP | op)
                     else:
                         _pack(
-                            buffer.slots,
+                            slots,
                             offset,
                             now,
                             cause,
@@ -421,9 +422,14 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             original(self)
         except BaseException as error:
             hide_frame(error)
-            _end_interrupted(state, outer, task, scope)
+            if slots is buffer.slots:
+                _end_interrupted(state, outer, task, scope)
             raise
         try:
+            if slots is not buffer.slots:
+                # The step forked, and this is the child: it has a recording of its own,
+                # or none, and neither knows this step.
+                return
             awaited = 0
             if task is not None:
                 waiter = task._fut_waiter
@@ -435,7 +441,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
-                    _pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                    _pack_end(slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                 else:
                     buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
             state.scope = outer
