@@ -141,6 +141,8 @@ def _raised(code: CodeType, offset: int, error: BaseException) -> None:
         if tier != _USER and (tier is not None or sites.tier_of(code) != _USER):
             return
         traceback = _traceback_of(error)
+        if traceback is None:  # the StopIteration by which a coroutine returns
+            return
         inner = traceback.tb_next
         if inner is not None and (_tier_at(id(inner.tb_frame.f_code)) == _USER or _was_in_user_code(inner)):
             return
