@@ -138,7 +138,9 @@ class Drain:
 
     def has_become_another(self) -> bool:
         """Tell whether the observed process has executed another program."""
-        return self._get(ring.STATE) == ring.STATE_EXEC and not ring.is_mapped(self.pid, self.path.name)
+        return self._get(ring.STATE) == ring.STATE_EXEC and not (
+            self.is_owner_alive() and ring.is_mapped(self.pid, self.path.name)
+        )
 
     def step(self) -> int:
         """Move what was there at the previous step; return how many events that were."""
@@ -164,6 +166,8 @@ class Drain:
                 break
             self._write_if_due()
         self._write(last=True)
+        if self._lost_from is not None:
+            self._write(last=True)  # the events did not fit; that they are lost may
         lost_definitions = self._get(ring.JOURNAL_DROPPED)
         if lost_definitions:
             end["definitions_dropped"] = lost_definitions

@@ -122,6 +122,7 @@ def _watch() -> None:
 
 
 def _unwatch(error: BaseException) -> None:
+    """Note what went wrong, and watch no more."""
     monitoring: Any = sys.monitoring  # pyright: ignore[reportAttributeAccessIssue]
     monitoring.set_events(_tool, 0)
     monitoring.free_tool_id(_tool)
@@ -153,7 +154,11 @@ def _raised(code: CodeType, offset: int, error: BaseException) -> None:
                 return
         elif not isinstance(error, Exception) or isinstance(error, _STOPS):
             return
-        _record_raised(error, traceback, _enter_window(key, offset, window))
+        if errors.recall(error) is None:
+            _record_raised(error, traceback, _enter_window(key, offset, window))
+    except RecursionError:
+        # The program is at its limit, and this frame goes beyond: nothing to call here.
+        return
     except Exception as problem:
         _unwatch(problem)
 
