@@ -6,6 +6,7 @@ process only puts bytes into its own memory. A forked child begins a session of 
 
 from __future__ import annotations
 
+import _codecs
 import mmap
 import os
 import sys
@@ -252,8 +253,9 @@ class Session:
     def let_go(self) -> None:
         """Unmap the ring, in a forked child that has its own, unless something still looks at it."""
         mapping, self.map = self.map, None
-        with suppress(BufferError):
-            mapping.close()
+        if sys.version_info >= (3, 13):  # see _map
+            with suppress(BufferError):
+                mapping.close()
 
     def wait_for_drain(self, seconds: float = EXIT_WAIT_S) -> bool:
         """Wait until the ring file is gone, which is when everything stands in the stream."""
@@ -288,9 +290,31 @@ def _reserve(path: str, size: int) -> Any:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, size)
-        return mmap.mmap(fd, size)
+        return _map(fd, size)
     except OSError:
         os.unlink(path)
         raise
     finally:
         os.close(fd)
+
+
+def _map(fd: int, size: int) -> Any:
+    """Map *fd* without keeping a descriptor open.
+
+    ``mmap`` before 3.13 duplicates the descriptor and closes the duplicate with itself. A
+    program that closes all descriptors (a daemon) and opens its own would have one of those
+    closed. So the duplicate is closed here, and the mapping kept by something the
+    interpreter clears last, when the program's files are closed.
+    """
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, trackfd=False)
+    duplicate = os.dup(fd)  # the lowest number that is free, as the one ``mmap`` makes
+    os.close(duplicate)
+    mapping = mmap.mmap(fd, size)
+    try:
+        if os.path.sameopenfile(fd, duplicate):
+            os.close(duplicate)
+            _codecs.register_error(f"clew.{id(mapping)}", lambda _, __=mapping: ("", 0))  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
+    except OSError:
+        pass  # another thread opened a file in between: the duplicate has another number
+    return mapping
