@@ -95,10 +95,8 @@ def _token_of(error: BaseException) -> object:
     except TypeError:
         pass
     arguments = _ARGS.__get__(error)
-    if arguments:
-        if all(type(a) in _PLAIN and (type(a) not in (str, bytes) or len(a) <= _MAX_KEPT) for a in arguments):
-            return arguments
-        return None
+    if arguments and all(type(a) in _PLAIN and (type(a) not in (str, bytes) or len(a) <= _MAX_KEPT) for a in arguments):
+        return arguments
     attributes = _DICT.__get__(error)
     return None if attributes else attributes
 
