@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 hooks = Hooks("logging")
 LOG = int(EventKind.LOG_RECORD)
+_fields = object.__getattribute__  # records may be of a class of the program's, with properties
 _PLAIN = (str, int, float, bool, type(None))
 _MAX_PLAIN = 4096
 """Longest text that is put into a template."""
@@ -41,9 +42,10 @@ def _make_call_handlers(least: int, redactor: Redactor) -> Any:
     def make(original: Any) -> Any:
         def callHandlers(self: Any, record: Any) -> None:
             try:
-                level = record.levelno
+                fields = _fields(record, "__dict__")
+                level = fields.get("levelno")
                 if type(level) is int and level >= least:
-                    _record(record, level, redactor)
+                    _record(fields, level, redactor)
             except Exception as error:
                 hooks.failed(error)
             try:
@@ -57,13 +59,13 @@ def _make_call_handlers(least: int, redactor: Redactor) -> Any:
     return make
 
 
-def _record(record: Any, level: int, redactor: Redactor) -> None:
-    values: dict[str, Any] = {"logger": _text(record.name, redactor)}
-    message, arguments = _message(record.msg, record.args, redactor)
+def _record(fields: dict[str, Any], level: int, redactor: Redactor) -> None:
+    values: dict[str, Any] = {"logger": _text(fields.get("name"), redactor)}
+    message, arguments = _message(fields.get("msg"), fields.get("args"), redactor)
     values["message"] = message
     if arguments is not None:
         values["arguments"] = arguments
-    information = record.exc_info
+    information = fields.get("exc_info")
     cause = 0
     if type(information) is tuple and len(information) == 3 and isinstance(information[1], BaseException):
         cause = _handled(information[1])
