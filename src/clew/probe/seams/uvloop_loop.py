@@ -169,7 +169,7 @@ def _make_call_soon(original: Any) -> Any:
                 return
             try:
                 awaited = 0
-                waiter = task._fut_waiter  # pyright: ignore[reportOptionalMemberAccess]  Any, narrowed
+                waiter: Any = task._fut_waiter  # pyright: ignore[reportOptionalMemberAccess]  else a Step was made
                 if waiter is None:
                     if is_done(task):
                         end_task(task, scope, cause)
