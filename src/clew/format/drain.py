@@ -188,11 +188,16 @@ class Drain:
         self._write()
         self.close()
 
-    def skip_to(self, seq: int) -> None:
+    def resume_at(self, seq: int) -> None:
         """Begin at *seq*: everything before it stands in the stream."""
         if seq > self.next_seq:
             self.next_seq = self._seen_seq = min(seq, self._freed_seq + self.capacity)
             self._free()
+        elif seq < self.next_seq:
+            # The drain before could not write those and was killed before it could say so.
+            self._lost_from = (seq, 0)
+            self.not_written += self.next_seq - seq
+            self.error = "the process that wrote could not, and was killed"
 
     def close(self) -> None:
         """Let go of the ring file, leaving it where it is."""
@@ -390,13 +395,23 @@ class Drain:
             for piece in pieces:
                 self.kinds.update(piece[ring.KIND_OFFSET :: ring.SLOT_SIZE])
         else:
-            # The definitions are kept for the next attempt; the events make room.
-            kept = (ring.RECORD_ENTITY, ring.RECORD_SITE, ring.RECORD_SPAN)
-            self._rows = {kind: rows[kind][-KEPT_ROWS:] for kind in kept if kind in rows}
+            self._keep_definitions(rows)
             self.not_written += count - gaps
             if ranges and self._lost_from is None:
                 self._lost_from = (ranges[0][0], ring.NUMBER.unpack_from(pieces[0])[0])
         self._free()
+
+    def _keep_definitions(self, rows: dict[int, list[Row]]) -> None:
+        """Keep what the next attempt needs of *rows*, whose events are lost: they make room.
+
+        That is the definitions, and what belongs to events that were not taken yet: the
+        journal may be ahead of the slots.
+        """
+        for kind, values in rows.items():
+            of_events = kind in (ring.RECORD_ATTRS, ring.RECORD_REMOTE_CAUSE)
+            kept = [row for row in values if row[0] >= self.next_seq] if of_events else values[-KEPT_ROWS:]
+            if kept:
+                self._rows[kind] = kept
 
     def _note_lost(self, first: int, from_ns: int) -> None:
         """Put a gap before what waits, for everything since *first* that was not written."""
@@ -440,15 +455,17 @@ def resume_stream(drain: Drain) -> None:
     try:
         stream = Stream(drain.stream_path, tolerant=True)
     except FileNotFoundError:
+        drain.resume_at(1)
         return
     except FormatError as error:
         # Not one whole chunk: what it would have said is still in the ring.
         if error.slug == "truncated-stream":
             os.truncate(drain.stream_path, 0)
+            drain.resume_at(1)
         return
     if stream.cut is not None and not stream.damage:
         os.truncate(drain.stream_path, stream.cut.offset)
-    drain.skip_to(stream.next_seq)
+    drain.resume_at(stream.next_seq)
     drain.events = sum(header.events for header in stream.headers)
 
 
