@@ -51,6 +51,11 @@ SEAMS: dict[str, tuple[str, ...]] = {
         "django.core.handlers.base",
         "django.core.handlers.exception",
     ),
+    "processes": ("os",),
+    "subprocesses": ("subprocess", "asyncio.subprocess", "asyncio.base_subprocess", "uvloop"),
+    "multiprocesses": ("multiprocessing.process", "multiprocessing.popen_forkserver", "multiprocessing.util"),
+    "errors": ("builtins", "asyncio", "uvloop"),
+    "logs": ("logging",),
 }
 
 # Those that wait for no module, by the setting that asks for them.

@@ -419,6 +419,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             else:
                 scope = state.thread
             seq = 0
+            slots = buffer.slots
             if scope:
                 seq = buffer.next_number()  # the inside of emit, without the call
                 if seq >= buffer.limit:
@@ -426,7 +427,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
                     if task is not None:
-                        pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
+                        pack_step(slots, offset, now, cause, ready, scope, STEP | op)
                     else:
                         pack_callback(offset, now, cause, ready, scope, callback, kind, op)
             outer = state.scope
@@ -440,9 +441,14 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             original(self)
         except BaseException as error:
             hide_frame(error)
-            end_interrupted(state, outer, task, scope)
+            if slots is buffer.slots:
+                end_interrupted(state, outer, task, scope)
             raise
         try:
+            if slots is not buffer.slots:
+                # The step forked, and this is the child: it has a recording of its own,
+                # or none, and neither knows this step.
+                return
             awaited = 0
             if task is not None:
                 waiter = task._fut_waiter
@@ -454,7 +460,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
-                    pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                    pack_end(slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                 else:
                     buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
             if eager_unnamed:
