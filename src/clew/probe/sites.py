@@ -27,6 +27,9 @@ that compiles code for ever does not make clew keep it for ever."""
 MAX_DEPTH = 24
 """Frames looked at for user code: deep library stacks get their library line instead."""
 
+STAND_IN = "<clew>"
+"""Name of code of ours that says it is in the user's file, so that a warning points there."""
+
 _next_site = itertools.count(1).__next__
 tiers: dict[int, int] = {}
 """Tier by ``id()`` of every code object that was met: the inside of ``tier_of``, for speed."""
@@ -63,7 +66,7 @@ def _meet(code: CodeType) -> int:
     key = id(code)
     _codes.append(code)  # keeps the address from becoming another code's
     _sites[key] = {}
-    tier = tiers[key] = tier_of_file(code.co_filename)
+    tier = tiers[key] = HIDDEN if code.co_name == STAND_IN else tier_of_file(code.co_filename)
     return tier
 
 
