@@ -60,7 +60,7 @@ def entity_of(thing: object, kind: int) -> int:
     The mapping holds no reference to *thing*: it ends with it.
     """
     number = _numbers.get(id(thing))
-    return _register(thing, kind) if number is None else number
+    return register(thing, kind) if number is None else number
 
 
 def bind(thing: object, number: int) -> None:
@@ -82,7 +82,8 @@ def known(thing: object) -> int:
     return _numbers.get(id(thing), 0)
 
 
-def _register(thing: object, kind: int) -> int:
+def register(thing: object, kind: int, detail: str = "") -> int:
+    """Give *thing*, which has no number yet, its number; see ``define_entity``."""
     global unnamed
     if len(_numbers) >= MAX_LIVE_ENTITIES:
         unnamed += 1
@@ -94,6 +95,7 @@ def _register(thing: object, kind: int) -> int:
         variable_name(thing, frame) if frame is not None else "",
         type_name=f"{cls.__module__}.{cls.__qualname__}",
         site=sites.site_of(frame) if frame is not None else 0,
+        detail=detail,
     )
     try:
         bind(thing, number)

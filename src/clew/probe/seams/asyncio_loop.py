@@ -442,6 +442,9 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             state.cursor = 0
         except Exception as error:
             hooks.failed(error)
+        # A traceback of the task may keep this frame: as asyncio's own does, it must not
+        # keep the task, whose end in silence is reported when it goes.
+        self = callback = task = waiter = None
 
     return _run
 
