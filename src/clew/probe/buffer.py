@@ -94,7 +94,7 @@ def set_thread(thread: int) -> ThreadState:
     return state
 
 
-def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int = 0) -> int:
+def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int = 0, depth: int = 2) -> int:
     """Record one event of the running code.
 
     Args:
@@ -103,6 +103,8 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
         wait_ns: How long the code waited for it.
         arg: A number whose meaning depends on the kind, below 2**64.
         cause: Sequence number of the event that enabled it, when it is known.
+        depth: Where to begin to look for the site: 2 is the caller of this function, 3
+            the caller of a hook that calls it, whose own frame need not be looked at.
 
     Returns:
         Its sequence number; 0 if it was dropped or is not sampled.
@@ -130,7 +132,7 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
         arg,
         entity,
         state.scope,
-        _site_here(2),
+        _site_here(depth),
         span,
         what,
     )

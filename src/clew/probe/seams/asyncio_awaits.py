@@ -25,7 +25,7 @@ from clew.probe.seams.asyncio_waits import (
     OP_AWAIT,
     OP_GATHER,
     WAIT,
-    begin_group,
+    begin_at,
     define_group,
     replace_function,
 )
@@ -117,7 +117,7 @@ def number_of(future: Any, get_number: Callable[[int], int | None]) -> int:
     if number is None and id(future) in jobs:
         return jobs[id(future)][1]
     if number is None and type(future) is _Gathering:
-        return define_group(GATHER, sites.site_here(3))
+        return define_group(GATHER, sites.site_here(3), members_of(future._children, get_number))
     return number or 0
 
 
@@ -162,14 +162,12 @@ def _begin(task: Any, future: Any, get_number: Callable[[int], int | None]) -> i
     site = _site_of_await(task)
     if type(future) is _Gathering:
         children = future._children
-        number = define_group(GATHER, site)
-        op = OP_GATHER
-        began = begin_group(WAIT | op, number, site, members_of(children, get_number), len(children))[0]
+        number = define_group(GATHER, site, members_of(children, get_number))
+        op, count = OP_GATHER, len(children)
     else:
         number = jobs[id(future)][1]
-        op = OP_AWAIT
-        buffer.emit_at(WAIT | op, number, site)
-        began = monotonic_ns()
+        op, count = OP_AWAIT, 0
+    began = begin_at(WAIT | op, number, site, count)[0]
     waiting[id(task)] = (number, op, began, site)
     return number
 

@@ -1,6 +1,6 @@
 """Waiting for several things at once: task groups and ``asyncio.wait``.
 
-Each such wait has a group of its own, whose members the event that begins it names.
+Each such wait has a group of its own, which knows its members.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from clew.probe.seams.asyncio_waits import (
     TIMEOUT,
     WAIT,
     abandon,
-    begin_group,
+    begin_at,
     define_group,
     end,
     replace_function,
@@ -59,10 +59,9 @@ def _make_exit(original: Any) -> Any:
         try:
             children = self._tasks
             site = sites.site_here(1)
-            number = define_group("asyncio.TaskGroup", site)
+            number = define_group("asyncio.TaskGroup", site, members_of(children, tasks.get))
             if children:
-                members = members_of(children, tasks.get)
-                started = begin_group(WAIT | OP_JOIN, number, site, members, len(children))
+                started = begin_at(WAIT | OP_JOIN, number, site, len(children))
         except Exception as error:
             groups.failed(error)
         try:
@@ -101,9 +100,9 @@ def _make_wait(original: Any) -> Any:
             if type(return_when) is str and return_when == asyncio.FIRST_COMPLETED:
                 op = OP_WAIT_ANY
             site = sites.site_here(1)
-            number = define_group("asyncio.wait", site)
             known = fs if type(fs) in _COLLECTIONS else ()  # anything else can be looked at only once
-            started = begin_group(WAIT | op, number, site, members_of(known, tasks.get), len(known))
+            number = define_group("asyncio.wait", site, members_of(known, tasks.get))
+            started = begin_at(WAIT | op, number, site, len(known))
         except Exception as error:
             waits.failed(error)
         try:

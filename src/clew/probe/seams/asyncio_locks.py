@@ -12,7 +12,6 @@ from asyncio import Lock
 from itertools import islice
 
 from clew.model.kinds import EntityKind, EventKind
-from clew.probe import buffer
 from clew.probe.patching import Hooks, hide_frame
 from clew.probe.seams.asyncio_waits import (
     AWAIT,
@@ -23,10 +22,14 @@ from clew.probe.seams.asyncio_waits import (
     OP_NOTIFY_WAIT,
     WAIT,
     _getframe,
+    abandon,
+    begin,
+    end,
     get_number,
     make_signal,
     make_wait,
     meet,
+    note,
 )
 
 TYPE_CHECKING = False
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from clew.probe.session import Session
 
 ACQUIRE = EventKind.SYNC_ACQUIRE | OP_ACQUIRE
-ACQUIRED = int(EventKind.SYNC_ACQUIRED)
+ACQUIRED = EventKind.SYNC_ACQUIRED | OP_ACQUIRE
 RELEASE = int(EventKind.SYNC_RELEASE)
 SET = int(EventKind.SYNC_SET)
 CLEAR = int(EventKind.SYNC_CLEAR)
@@ -55,8 +58,8 @@ def install(module: ModuleType, session: Session) -> None:
     """Hook the primitives of *module*, which is asyncio."""
     disabled = session.config.disable
     if locks.name not in disabled:
-        locks.replace(module.Lock, "acquire", make_wait(locks, EntityKind.LOCK, ACQUIRE, ACQUIRED, _is_lock_taken))
-        locks.replace(module.Lock, "release", make_signal(locks, EntityKind.LOCK, RELEASE, has_effect=_is_locked))
+        locks.replace(module.Lock, "acquire", _make_acquire)
+        locks.replace(module.Lock, "release", _make_release)
     if semaphores.name not in disabled:
         acquire = make_wait(semaphores, EntityKind.SEMAPHORE, ACQUIRE, ACQUIRED, _is_used_up, _describe_semaphore)
         semaphores.replace(module.Semaphore, "acquire", acquire)
@@ -67,7 +70,7 @@ def install(module: ModuleType, session: Session) -> None:
         events.replace(module.Event, "wait", wait)
         change = make_signal(events, EntityKind.EVENT, SET, has_effect=_is_not_set, count=_count_waiters)
         events.replace(module.Event, "set", change)
-        events.replace(module.Event, "clear", make_signal(events, EntityKind.EVENT, CLEAR, has_effect=_is_set))
+        events.replace(module.Event, "clear", _make_clear)
     if conditions.name not in disabled:
         wait = make_wait(
             conditions, EntityKind.CONDITION, WAIT | OP_NOTIFY_WAIT, AWAIT, _is_lock_held, _describe_condition
@@ -81,20 +84,7 @@ def install(module: ModuleType, session: Session) -> None:
         barriers.replace(module.Barrier, "wait", wait)
 
 
-# -- whether the caller has to wait, or changes anything, as each primitive decides it itself
-
-
-def _is_locked(lock: Any) -> bool:
-    return lock._locked
-
-
-def _is_set(event: Any) -> bool:
-    return event._value
-
-
-def _is_lock_taken(lock: Any) -> bool:
-    waiters = lock._waiters
-    return lock._locked or bool(waiters and not all(waiter.cancelled() for waiter in waiters))
+# -- whether the caller has to wait, as each primitive decides it itself
 
 
 def _is_used_up(semaphore: Any) -> bool:
@@ -135,7 +125,92 @@ def _describe_barrier(barrier: Any) -> str:
     return f'{{"parties":{int(barrier._parties)}}}'
 
 
-# -- what wakes others
+# -- locks, and the event of every queue: written out, since they are used the most
+
+
+def _make_acquire(original: Any) -> Any:
+    """Hook ``Lock.acquire``; a free lock is taken as asyncio does it, in one assignment."""
+    is_known = original.__code__.co_names[:3] == ("_locked", "_waiters", "all")
+
+    async def acquire(self: Any) -> Any:
+        started = None
+        is_free = False
+        try:
+            number = get_number(id(self))
+            if number is None:
+                number = meet(self, EntityKind.LOCK, _getframe(1))
+            if not self._locked and not self._waiters:
+                is_free = is_known
+            elif number and (self._locked or not all(waiter.cancelled() for waiter in self._waiters)):
+                started = begin(ACQUIRE, number)
+            if is_free and number:
+                note(ACQUIRED, number)
+        except Exception as error:
+            locks.failed(error)
+            number = 0
+        if is_free:
+            self._locked = True
+            return True
+        try:
+            result = await original(self)
+        except BaseException as error:
+            hide_frame(error)
+            if number:
+                abandon(locks, OP_ACQUIRE, number, started, error)
+            raise
+        try:
+            if started is not None:
+                end(ACQUIRED, number, started)
+            elif number:
+                note(ACQUIRED, number)
+        except Exception as error:
+            locks.failed(error)
+        return result
+
+    return acquire
+
+
+def _make_release(original: Any) -> Any:
+    def release(self: Any) -> Any:
+        try:
+            if self._locked:
+                number = get_number(id(self))
+                if number is None:
+                    number = meet(self, EntityKind.LOCK, _getframe(1))
+                if number:
+                    note(RELEASE, number)
+        except Exception as error:
+            locks.failed(error)
+        try:
+            return original(self)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+
+    return release
+
+
+def _make_clear(original: Any) -> Any:
+    def clear(self: Any) -> Any:
+        try:
+            if self._value:
+                number = get_number(id(self))
+                if number is None:
+                    number = meet(self, EntityKind.EVENT, _getframe(1))
+                if number:
+                    note(CLEAR, number)
+        except Exception as error:
+            events.failed(error)
+        try:
+            return original(self)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+
+    return clear
+
+
+# -- conditions
 
 
 def _make_notify(original: Any) -> Any:
@@ -146,7 +221,7 @@ def _make_notify(original: Any) -> Any:
                 number = meet(self, EntityKind.CONDITION, _getframe(1), _describe_condition)
             if number and issubclass(type(self._lock), Lock):
                 if self._lock._locked:
-                    buffer.emit(NOTIFY, number, 0, _count_waiting(self._waiters, n))
+                    note(NOTIFY, number, _count_waiting(self._waiters, n))
                 number = 0
         except Exception as error:
             conditions.failed(error)
@@ -158,7 +233,7 @@ def _make_notify(original: Any) -> Any:
             raise
         try:
             if number:  # with a lock of the program's: it could have been refused
-                buffer.emit(NOTIFY, number)
+                note(NOTIFY, number)
         except Exception as error:
             conditions.failed(error)
         return result

@@ -39,6 +39,7 @@ from clew.probe.seams.asyncio_waits import (
     make_signal,
     make_wait,
     meet,
+    note,
 )
 
 TYPE_CHECKING = False
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from clew.probe.seams.asyncio_waits import Started
     from clew.probe.session import Session
 
-PUT = int(EventKind.SYNC_PUT)
-GET = int(EventKind.SYNC_GET)
+PUT = EventKind.SYNC_PUT | OP_PUT
+GET = EventKind.SYNC_GET | OP_GET
 
 hooks = Hooks("asyncio.Queue")
 
@@ -59,9 +60,14 @@ _waits: dict[tuple[int, int], tuple[Started, int]] = {}
 scope's latest event before it (else -1)."""
 _completions: dict[int, tuple[Any, int]] = {}
 """By ``id()`` of a queue that ``as_completed`` made: a weak reference, and its group."""
-_plain: dict[type, bool] = {}
-"""Classes of queues, and whether they decide as asyncio's own when they are full or empty."""
+_classes: dict[type, int] = {}
+"""Classes of queues, sorted."""
 MAX_CLASSES = 1000
+# Nothing can go wrong in a put or get that need not wait; it is known when one has to
+# wait; it is not.
+_SIMPLE, _FORESEEN, _UNFORESEEN = 1, 2, 3
+_APPENDS = (asyncio.Queue._put, asyncio.LifoQueue._put)
+_POPS = (asyncio.Queue._get, asyncio.LifoQueue._get)
 
 
 def install(module: ModuleType, session: Session) -> None:
@@ -70,13 +76,15 @@ def install(module: ModuleType, session: Session) -> None:
         return
     session.at_begin.append(forget)
     queue = module.Queue
-    own = (queue.put_nowait.__code__, queue.get_nowait.__code__)
-    inner = {id(queue.put.__code__), id(queue.get.__code__)}
-    hooks.replace(queue, "_wakeup_next", lambda original: _make_wakeup_next(original, *own))
+    put_nowait, get_nowait = queue.put_nowait, queue.get_nowait
+    inner = {id(queue.put.__code__), id(queue.get.__code__)}  # they see to refusals themselves
+    hooks.replace(
+        queue, "_wakeup_next", lambda original: _make_wakeup_next(original, put_nowait.__code__, get_nowait.__code__)
+    )
     hooks.replace(queue, "put_nowait", lambda original: _make_put_nowait(original, inner))
     hooks.replace(queue, "get_nowait", lambda original: _make_get_nowait(original, inner))
-    hooks.replace(queue, "put", _make_put)
-    hooks.replace(queue, "get", _make_get)
+    hooks.replace(queue, "put", lambda original: _make_put(original, queue.put_nowait, put_nowait))
+    hooks.replace(queue, "get", lambda original: _make_get(original, queue.get_nowait, get_nowait))
     join = make_wait(hooks, EntityKind.QUEUE, WAIT | OP_JOIN, JOIN, _is_unfinished, _describe)
     hooks.replace(queue, "join", join)
     task_done = make_signal(
@@ -111,16 +119,18 @@ def _describe(queue: Any) -> str:
     return f'{{"maxsize":{size},"order":"{order}"}}'
 
 
-def _is_plain(queue: Any) -> bool:
-    """Tell whether the length of ``_queue`` decides when *queue* is full or empty."""
-    cls = type(queue)
-    found = _plain.get(cls)
-    if found is None:
-        own = asyncio.Queue
-        found = cls.full is own.full and cls.empty is own.empty and cls.qsize is own.qsize
-        if len(_plain) < MAX_CLASSES:
-            _plain[cls] = found
-    return found and type(queue._queue) in (deque, list)
+def _sort(cls: Any) -> int:
+    """Sort a class of queues by how much of it is asyncio's own."""
+    own = asyncio.Queue
+    if not (cls.full is own.full and cls.empty is own.empty and cls.qsize is own.qsize):
+        how = _UNFORESEEN
+    elif cls._init is own._init or cls._init is asyncio.LifoQueue._init:
+        how = _SIMPLE if cls._put in _APPENDS and cls._get in _POPS else _FORESEEN
+    else:
+        how = _FORESEEN if cls._init is asyncio.PriorityQueue._init else _UNFORESEEN
+    if len(_classes) < MAX_CLASSES:
+        _classes[cls] = how
+    return how
 
 
 # -- an item went in or out
@@ -128,30 +138,16 @@ def _is_plain(queue: Any) -> bool:
 
 def _make_wakeup_next(original: Any, put_nowait: CodeType, get_nowait: CodeType) -> Any:
     def _wakeup_next(self: Any, waiters: Any) -> Any:
-        try:
-            frame = _getframe(1)
-            code = frame.f_code
-            if code is put_nowait:
-                what, op = PUT, OP_PUT
-            elif code is get_nowait:
-                what, op = GET, OP_GET
-            else:  # a waiter that was cancelled passes its turn on
-                what = op = 0
-            number = get_number(id(self))
-            if what and number is None:
-                number = _meet(self, frame.f_back)
-            if what and number:
-                items = getattr(self, "_queue", None)
-                size = len(items) if type(items) is deque or type(items) is list else 0
-                wait = None
-                if _waits:
-                    wait = _waits.get((id(self), buffer.thread_state().scope))
-                if wait is None:
-                    buffer.emit(what | op, number, 0, size)
-                else:
-                    _end_wait(what | op, number, wait, size)
-        except Exception as error:
-            hooks.failed(error)
+        if waiters:
+            try:
+                code = _getframe(1).f_code
+                if code is put_nowait:
+                    _record(self, PUT, 5)
+                elif code is get_nowait:
+                    _record(self, GET, 5)
+                # else a waiter that was cancelled passes its turn on
+            except Exception as error:
+                hooks.failed(error)
         try:
             return original(self, waiters)
         except BaseException as error:
@@ -161,12 +157,41 @@ def _make_wakeup_next(original: Any, put_nowait: CodeType, get_nowait: CodeType)
     return _wakeup_next
 
 
+def _record(queue: Any, what: int, depth: int = 3) -> None:
+    """Record that an item went in or out.
+
+    Args:
+        queue: The queue.
+        what: The event.
+        depth: How many frames above ``note`` the caller of the hook is.
+    """
+    number = get_number(id(queue))
+    if number is None:
+        number = _meet(queue, _getframe(2))
+    if not number:
+        return
+    try:
+        items = queue._queue
+        size = len(items) if type(items) is deque or type(items) is list else 0
+    except AttributeError:  # the class keeps its items in another way
+        size = 0
+    wait = _waits.get((id(queue), buffer.thread_state().scope)) if _waits else None
+    if wait is None:
+        note(what, number, size, depth)
+        return
+    started, cursor = wait
+    if cursor == buffer.local.state.cursor:  # nothing happened in between: it did not wait
+        buffer.emit_at(what, number, started[1], 0, size)
+    else:
+        end(what, number, started, size)
+
+
 def _meet(queue: Any, frame: FrameType | None) -> int:
     """Give *queue* its number; one of ``as_completed`` gets none, but its group does."""
     number = meet(queue, EntityKind.QUEUE, frame, _describe)
     if not number and _is_completion(frame):
         key = id(queue)
-        group = define_group("asyncio.as_completed", sites.site_here(2))
+        group = define_group("asyncio.as_completed", sites.site_here(2), [])
         _completions[key] = (weakref.ref(queue, lambda _: _completions.pop(key, None)), group)
     return number
 
@@ -177,34 +202,50 @@ def _is_completion(frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def _end_wait(what: int, number: int, wait: tuple[Started, int], size: int) -> None:
-    started, cursor = wait
-    if cursor == buffer.thread_state().cursor:  # nothing happened in between: it did not wait
-        buffer.emit_at(what, number, started[1], 0, size)
-    else:
-        end(what, number, started, size)
-
-
 def _make_put_nowait(original: Any, inner: set[int]) -> Any:
     def put_nowait(self: Any, item: Any) -> Any:
+        will_wake = False
         try:
-            return original(self, item)
+            if self._getters:  # then `_wakeup_next` records it
+                will_wake = True
+        except Exception as error:
+            hooks.failed(error)
+        try:
+            result = original(self, item)
         except BaseException as error:
             hide_frame(error)
             _refused(self, OP_PUT, error, inner)
             raise
+        if not will_wake:
+            try:
+                _record(self, PUT)
+            except Exception as error:
+                hooks.failed(error)
+        return result
 
     return put_nowait
 
 
 def _make_get_nowait(original: Any, inner: set[int]) -> Any:
     def get_nowait(self: Any) -> Any:
+        will_wake = False
         try:
-            return original(self)
+            if self._putters:
+                will_wake = True
+        except Exception as error:
+            hooks.failed(error)
+        try:
+            item = original(self)
         except BaseException as error:
             hide_frame(error)
             _refused(self, OP_GET, error, inner)
             raise
+        if not will_wake:
+            try:
+                _record(self, GET)
+            except Exception as error:
+                hooks.failed(error)
+        return item
 
     return get_nowait
 
@@ -228,12 +269,12 @@ def _refused(queue: Any, op: int, error: BaseException, inner: set[int]) -> None
 # -- waiting for room or for an item
 
 
-def _must_wait_to_put(queue: Any) -> bool:
+def _is_full(queue: Any) -> bool:
     maxsize = queue._maxsize
     return type(maxsize) is int and 0 < maxsize <= len(queue._queue) and not getattr(queue, "_is_shutdown", False)
 
 
-def _begin_wait(queue: Any, op: int, frame: FrameType, *, is_known: bool) -> tuple[int, tuple[int, int] | None]:
+def _begin_wait(queue: Any, op: int, frame: FrameType, *, is_known: bool) -> tuple[int, int] | None:
     """Record that a wait for *queue* begins, and remember it for its end.
 
     Args:
@@ -243,23 +284,23 @@ def _begin_wait(queue: Any, op: int, frame: FrameType, *, is_known: bool) -> tup
         is_known: That it will wait; otherwise nothing is recorded yet.
 
     Returns:
-        The number of the queue, and under which key the wait is remembered.
+        Under which key the wait is remembered; None if it is not to be recorded.
     """
     number = get_number(id(queue))
     if number is None:
         number = _meet(queue, frame)
     if not number:
-        return 0, None
+        return None
     if is_known:
-        started = begin(WAIT | op, number)
+        started = begin(WAIT | op, number, 0, 4)
         cursor = -1
     else:
         state = buffer.thread_state()
-        started = (monotonic_ns(), sites.site_here(2), state.scope)
+        started = (monotonic_ns(), sites.site_here(3), state.scope)
         cursor = state.cursor
     key = (id(queue), started[2])
     _waits[key] = (started, cursor)
-    return number, key
+    return key
 
 
 def _end_refused(queue: Any, op: int, key: tuple[int, int] | None, error: BaseException) -> None:
@@ -272,17 +313,37 @@ def _end_refused(queue: Any, op: int, key: tuple[int, int] | None, error: BaseEx
         hooks.failed(problem)
 
 
-def _make_put(original: Any) -> Any:
+def _make_put(original: Any, hook: Any, put_nowait: Any) -> Any:
+    """Hook ``put``; where there is room its body is one call, which is written in.
+
+    Args:
+        original: asyncio's ``put``.
+        hook: The hook on ``put_nowait``.
+        put_nowait: asyncio's own.
+    """
+    is_known = original.__code__.co_names[-1] == "put_nowait"
+    can_shut_down = "_is_shutdown" in original.__code__.co_names
+
     async def put(self: Any, item: Any) -> Any:
         key = None
+        is_simple = will_wake = False
         try:
-            plain = _is_plain(self)
-            if not plain or _must_wait_to_put(self):
-                _, key = _begin_wait(self, OP_PUT, _getframe(1), is_known=plain)
+            how = _classes.get(type(self)) or _sort(type(self))
+            if how == _UNFORESEEN or (self._maxsize and _is_full(self)):
+                key = _begin_wait(self, OP_PUT, _getframe(1), is_known=how != _UNFORESEEN)
+            elif how == _SIMPLE and not (can_shut_down and self._is_shutdown):
+                is_simple = is_known and self.put_nowait.__func__ is hook
+                if self._getters:
+                    will_wake = True
+        except AttributeError:  # the program put something else in the place of a method
+            is_simple = False
         except Exception as error:
             hooks.failed(error)
+            is_simple = False
         try:
-            return await original(self, item)
+            if not is_simple:
+                return await original(self, item)
+            put_nowait(self, item)
         except BaseException as error:
             hide_frame(error)
             _end_refused(self, OP_PUT, key, error)
@@ -290,25 +351,46 @@ def _make_put(original: Any) -> Any:
         finally:
             if key is not None:
                 _waits.pop(key, None)
+        if not will_wake:
+            try:
+                number = get_number(id(self))
+                if number:
+                    note(PUT, number, len(self._queue))
+                elif number is None:
+                    _record(self, PUT)
+            except Exception as error:
+                hooks.failed(error)
+        return None
 
     return put
 
 
-def _make_get(original: Any) -> Any:
+def _make_get(original: Any, hook: Any, get_nowait: Any) -> Any:
+    """Hook ``get`` as ``put``: where there is an item, its body is one call."""
+    is_known = original.__code__.co_names[-1] == "get_nowait"
+
     async def get(self: Any) -> Any:
         key = started = None
         group = 0
+        is_simple = will_wake = False
         try:
-            plain = _is_plain(self)
-            if not plain or (not self._queue and not getattr(self, "_is_shutdown", False)):
-                _, key = _begin_wait(self, OP_GET, _getframe(1), is_known=plain)
+            how = _classes.get(type(self)) or _sort(type(self))
+            if how == _SIMPLE and self._queue:
+                is_simple = is_known and self.get_nowait.__func__ is hook
+                if self._putters:
+                    will_wake = True
+            elif how == _UNFORESEEN or (not self._queue and not getattr(self, "_is_shutdown", False)):
+                key = _begin_wait(self, OP_GET, _getframe(1), is_known=how != _UNFORESEEN)
             if _completions and id(self) in _completions:
                 group = _completions[id(self)][1]
-                started = None if self._queue else begin(WAIT | OP_WAIT_ANY, group)
+                started = None if is_simple else begin(WAIT | OP_WAIT_ANY, group)
+        except AttributeError:
+            is_simple = False
         except Exception as error:
             hooks.failed(error)
+            is_simple = False
         try:
-            item = await original(self)
+            item = get_nowait(self) if is_simple else await original(self)
         except BaseException as error:
             hide_frame(error)
             if group:
@@ -321,6 +403,15 @@ def _make_get(original: Any) -> Any:
                 _waits.pop(key, None)
         if group:
             _end_completion(group, started, item)
+        elif is_simple and not will_wake:
+            try:
+                number = get_number(id(self))
+                if number:
+                    note(GET, number, len(self._queue))
+                elif number is None:
+                    _record(self, GET)
+            except Exception as error:
+                hooks.failed(error)
         return item
 
     return get
@@ -331,7 +422,7 @@ def _end_completion(group: int, started: Started | None, item: Any) -> None:
     try:
         what = (AWAIT if item is not None else ABANDON | TIMEOUT) | OP_WAIT_ANY
         if started is None:
-            buffer.emit(what, group)
+            note(what, group, 0, 3)
         else:
             end(what, group, started)
     except Exception as error:
@@ -345,7 +436,7 @@ def _make_shutdown(original: Any) -> Any:
             if number is None:
                 number = _meet(self, _getframe(1))
             if number and not self._is_shutdown:
-                buffer.emit(NOTIFY, number, 0, len(self._getters) + len(self._putters))
+                note(NOTIFY, number, len(self._getters) + len(self._putters))
         except Exception as error:
             hooks.failed(error)
         try:
