@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 
 class EventKind(IntEnum):
     """What happened. The family is the part of the slug before the dot."""
@@ -200,3 +204,14 @@ class SpanRole(IntEnum):
     def slug(self) -> str:
         """The name people see: ``step`` or ``run``."""
         return self.name.lower()
+
+
+Vocabulary: TypeAlias = "type[EventKind | EntityKind | Operation | Outcome | SpanKind | SpanRole]"
+
+
+def slug_of(vocabulary: Vocabulary, number: int) -> str | None:
+    """Return the name people see for *number*, None where a newer recorder knew more names."""
+    try:
+        return vocabulary(number).slug
+    except ValueError:
+        return None
