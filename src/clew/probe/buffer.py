@@ -94,7 +94,7 @@ def set_thread(thread: int) -> ThreadState:
     return state
 
 
-def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int = 0, depth: int = 2) -> int:
+def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int = 0) -> int:
     """Record one event of the running code.
 
     Args:
@@ -103,8 +103,6 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
         wait_ns: How long the code waited for it.
         arg: A number whose meaning depends on the kind, below 2**64.
         cause: Sequence number of the event that enabled it, when it is known.
-        depth: Where to begin to look for the site: 2 is the caller of this function, 3
-            the caller of a hook that calls it, whose own frame need not be looked at.
 
     Returns:
         Its sequence number; 0 if it was dropped or is not sampled.
@@ -132,7 +130,7 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
         arg,
         entity,
         state.scope,
-        _site_here(depth),
+        _site_here(3),
         span,
         what,
     )
@@ -161,7 +159,7 @@ def emit_at(what: int, entity: int, site: int, wait_ns: int = 0, arg: int = 0, c
 
 def emit_with(what: int, entity: int, values: dict[str, Any], *, wait_ns: int = 0, arg: int = 0, cause: int = 0) -> int:
     """Record one event that carries attributes: ``emit``, with redacted JSON *values*."""
-    seq = emit_at(what, entity, _site_here(2), wait_ns, arg, cause)
+    seq = emit_at(what, entity, _site_here(3), wait_ns, arg, cause)
     if seq:
         journal.write_attrs(seq, values)
     return seq

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from clew.probe import buffer, sites
+from clew.probe import sites
 from clew.probe.patching import Hooks, hide_frame
 from clew.probe.seams.asyncio_awaits import members_of
 from clew.probe.seams.asyncio_loop import tasks
@@ -27,6 +27,7 @@ from clew.probe.seams.asyncio_waits import (
     begin_at,
     define_group,
     end,
+    note,
     replace_function,
 )
 
@@ -58,7 +59,7 @@ def _make_exit(original: Any) -> Any:
         number = 0
         try:
             children = self._tasks
-            site = sites.site_here(1)
+            site = sites.site_here(2)
             number = define_group("asyncio.TaskGroup", site, members_of(children, tasks.get))
             if children:
                 started = begin_at(WAIT | OP_JOIN, number, site, len(children))
@@ -84,7 +85,7 @@ def _end_join(number: int, started: Started | None, error: BaseException | None)
     try:
         outcome = OK if error is None else CANCELLED if isinstance(error, asyncio.CancelledError) else FAILED
         if started is None:
-            buffer.emit(JOIN | OP_JOIN | outcome, number)
+            note(JOIN | OP_JOIN | outcome, number, 0, 3)
         else:
             end(JOIN | OP_JOIN | outcome, number, started)
     except Exception as problem:
@@ -99,7 +100,7 @@ def _make_wait(original: Any) -> Any:
         try:
             if type(return_when) is str and return_when == asyncio.FIRST_COMPLETED:
                 op = OP_WAIT_ANY
-            site = sites.site_here(1)
+            site = sites.site_here(2)
             known = fs if type(fs) in _COLLECTIONS else ()  # anything else can be looked at only once
             number = define_group("asyncio.wait", site, members_of(known, tasks.get))
             started = begin_at(WAIT | op, number, site, len(known))

@@ -183,9 +183,12 @@ class _EagerFactory:
         try:
             eager_unnamed.append((number, row, weakref.ref(task)))
             tasks[id(task)] = number
+            awaited = 0
             if is_done(task):
                 end_task(task, number, seq)
-            buffer.emit_at(STEP_END, 0, 0, 0, monotonic_ns() - now, seq)
+            elif seq:
+                awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
+            buffer.emit_at(STEP_END, awaited, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
         state.scope, state.cursor = outer, cursor

@@ -10,7 +10,7 @@ step it wakes.
 
 from __future__ import annotations
 
-from clew.probe.seams import asyncio_awaits, asyncio_groups, asyncio_locks, asyncio_queues, asyncio_time
+from clew.probe.seams import asyncio_awaits, asyncio_groups, asyncio_locks, asyncio_queues, asyncio_time, asyncio_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,5 +21,6 @@ if TYPE_CHECKING:
 
 def install(module: ModuleType, session: Session) -> None:
     """Hook the primitives of *module*, which is asyncio."""
+    session.at_begin.append(asyncio_waits.forget)
     for part in (asyncio_locks, asyncio_queues, asyncio_awaits, asyncio_groups, asyncio_time):
         part.install(module, session)

@@ -28,6 +28,7 @@ from clew.probe.seams.asyncio_waits import (
     abandon,
     begin,
     end,
+    note,
     replace_function,
 )
 
@@ -141,26 +142,29 @@ def _make_exit(original: Any, wait_for: CodeType) -> Any:
             raise
         finally:
             if id(self) in _expired:
-                _end_expired(self, _getframe(1).f_code is wait_for)
+                _end_expired(self, exc_type, _getframe(1).f_code is wait_for)
 
     return __aexit__
 
 
-def _end_expired(timeout: Any, is_wait_for: bool) -> None:
+def _end_expired(timeout: Any, exc_type: Any, is_wait_for: bool) -> None:
     """Record that a block was cancelled because its time was up; ``wait_for`` sees to its own."""
     try:
         cause = _expired.pop(id(timeout))
-        scope = buffer.thread_state().scope
         if is_wait_for:
-            _remember(_origins, scope, cause)
-            return
-        site = sites.site_here(2)
-        number = definitions.define_entity(
-            EntityKind.TIMER, "", "asyncio.timeouts.Timeout", scope, site, buffer.SPAN.get()
-        )
-        buffer.emit_at(ABANDON | OP_TIMER | TIMEOUT, number, site, 0, 0, cause)
+            _remember(_origins, buffer.thread_state().scope, cause)
+        elif exc_type is not None:  # else the block came to its end all the same
+            _note_expired(OP_TIMER, "asyncio.timeout", cause)
     except Exception as error:
         timeouts.failed(error)
+
+
+def _note_expired(op: int, type_name: str, cause: int) -> None:
+    """Record that the running code's time was up, whatever it was waiting for."""
+    site = sites.site_here(3)
+    scope = buffer.thread_state().scope
+    number = definitions.define_entity(EntityKind.TIMER, "", type_name, scope, site, buffer.SPAN.get())
+    buffer.emit_at(ABANDON | op | TIMEOUT, number, site, 0, 0, cause)
 
 
 # -- wait_for
@@ -186,11 +190,19 @@ def _make_wait_for(original: Any, leave: CodeType) -> Any:
     async def wait_for(fut: Any, timeout: Any) -> Any:  # noqa: ASYNC109  as asyncio's own
         started = None
         number = 0
+        is_limited = _WRAPS and _is_number(timeout) and timeout > 0
+        if is_limited and type(fut) is CoroutineType:
+            # asyncio's next but one line, done here: only so is it known what is waited for
+            # when the wait begins.
+            try:
+                fut = asyncio.ensure_future(fut, loop=asyncio.get_running_loop())
+            except BaseException as error:
+                hide_frame(error)
+                raise
         try:
-            fut = _as_task(fut, timeout)
             if asyncio.isfuture(fut):
                 number = number_of(fut, tasks.get)
-                if _WRAPS or not fut.done():
+                if is_limited or not fut.done():
                     started = begin(WAIT | OP_WAIT_FOR, number)
                     covered.add(started[2])
         except Exception as error:
@@ -210,7 +222,7 @@ def _make_wait_for(original: Any, leave: CodeType) -> Any:
             if started is not None:
                 end(AWAIT | OP_WAIT_FOR, number, started)
             elif number:
-                buffer.emit(AWAIT | OP_WAIT_FOR, number)
+                note(AWAIT | OP_WAIT_FOR, number)
         except Exception as error:
             limits.failed(error)
         return result
@@ -218,22 +230,15 @@ def _make_wait_for(original: Any, leave: CodeType) -> Any:
     return wait_for
 
 
-def _as_task(thing: Any, timeout: Any) -> Any:
-    """Return the task that ``wait_for`` would make of a coroutine, where it makes one.
-
-    Made here, one line earlier: only so is it known what is waited for when that begins.
-    """
-    if _WRAPS and type(thing) is CoroutineType and _is_number(timeout) and timeout > 0:
-        return asyncio.ensure_future(thing, loop=asyncio.get_running_loop())
-    return thing
-
-
 def _end_failed(number: int, started: Started | None, error: BaseException, leave: CodeType) -> None:
     """Record how a limited wait ended that raised *error*."""
     try:
         cause = _origins.pop(buffer.thread_state().scope, 0) if _origins else 0
         if _is_own(error, leave):
-            abandon(limits, OP_WAIT_FOR, number, started, error, TIMEOUT, cause)
+            if started is None:
+                _note_expired(OP_WAIT_FOR, "asyncio.wait_for", cause)
+            else:
+                abandon(limits, OP_WAIT_FOR, number, started, error, TIMEOUT, cause)
         elif started is not None:
             if isinstance(error, asyncio.CancelledError | GeneratorExit):
                 abandon(limits, OP_WAIT_FOR, number, started, error, 0, cause)

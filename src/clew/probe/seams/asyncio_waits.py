@@ -12,11 +12,12 @@ first to touch gets the number 0, and what has that number is not recorded.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from time import monotonic_ns
 
 from clew.format.ring import SLOT, SLOT_SIZE
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
-from clew.probe import buffer, definitions, sites
+from clew.probe import buffer, definitions, journal, sites
 from clew.probe.patching import Hooks, hide_frame
 
 TYPE_CHECKING = False
@@ -59,21 +60,36 @@ MAX_MEMBERS = 64
 _span = buffer.SPAN.get
 _pack = SLOT.pack_into
 _site_here = sites.site_here
-_known = sites._known.get
-_PASS = sites._PASS
+_user_sites = sites._user_sites.get
 
-get_number = definitions._numbers.get
+get_number = definitions.number_at
 """Number of an object by its ``id()``: None if it was not met, 0 if it is not recorded."""
 
 _ENDED = (asyncio.CancelledError, GeneratorExit)
-# Code of asyncio that touches an object in the name of its caller: a queue's methods do
-# so with the queue, but not with the event it has.
-_GO_BETWEENS = ("_ContextManagerMixin.", "Condition.", "Barrier.__aenter__")
-_QUEUE_GO_BETWEENS = ("Queue.",)
+# Code of asyncio that uses an object of a kind for a purpose of its own.
+_OWNERS: dict[int, tuple[str, ...]] = {
+    EntityKind.EVENT: ("Queue.", "staggered_race"),
+    EntityKind.LOCK: ("Barrier.",),
+    EntityKind.CONDITION: ("Barrier.",),
+    EntityKind.QUEUE: ("as_completed.", "_AsCompletedIterator."),
+}
+
+
+_unnamed: dict[int, tuple[weakref.ref[Any], int]] = {}
+"""By ``id()``: primitives that only asyncio's code has touched yet, and their numbers."""
+MAX_UNNAMED = 10_000
+
+
+def forget() -> None:
+    """Forget what has no name yet: a forked child numbers its own."""
+    _unnamed.clear()
 
 
 def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callable[[Any], str] | None = None) -> int:
     """Give *thing* its number at first sight: 0 if asyncio made it for its own use.
+
+    In ``create_task(queue.get())`` the task's own code is asyncio's: nothing there tells
+    by what name the program knows the queue. It is met again until something does.
 
     Args:
         thing: A primitive.
@@ -81,18 +97,44 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
         frame: The caller of the hook.
         describe: Returns the JSON detail of the entity.
     """
-    if _is_asyncio(frame, _QUEUE_GO_BETWEENS if kind == EntityKind.QUEUE else _GO_BETWEENS):
+    if kind in _OWNERS and is_inner(frame, _OWNERS[kind]):
         definitions.bind(thing, 0)
         return 0
-    return definitions.register(thing, kind, "" if describe is None else describe(thing))
+    frame = sites.user_frame(2)
+    known = _unnamed.get(id(thing))
+    if frame is None and known is not None:
+        return known[1]
+    cls: Any = type(thing)
+    type_name = f"{cls.__module__}.{cls.__qualname__}"
+    detail = "" if describe is None else describe(thing)
+    if frame is None and len(_unnamed) < MAX_UNNAMED:
+        number = definitions.define_entity(kind, "", type_name, detail=detail)
+        key = id(thing)
+        _unnamed[key] = (weakref.ref(thing, lambda reference: _drop(key, reference)), number)
+        return number
+    name = definitions.variable_name(thing, frame) if frame is not None else ""
+    site = sites.site_of(frame) if frame is not None else 0
+    if known is None:
+        return definitions.register(thing, kind, name, type_name=type_name, site=site, detail=detail)
+    number = known[1]
+    del _unnamed[id(thing)]
+    definitions.bind(thing, number)
+    journal.write_entity((number, kind, name, type_name, 0, site, 0, detail))
+    return number
 
 
-def _is_asyncio(frame: FrameType | None, go_betweens: tuple[str, ...]) -> bool:
-    """Tell whether *frame*, or what it goes between for, is asyncio's own code."""
+def _drop(key: int, reference: Any) -> None:
+    known = _unnamed.get(key)
+    if known is not None and known[0] is reference:
+        del _unnamed[key]
+
+
+def is_inner(frame: FrameType | None, owners: tuple[str, ...]) -> bool:
+    """Tell whether *frame* is, or works for, one of the *owners*, which are asyncio's own code."""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module.startswith("asyncio."):
-            if not frame.f_code.co_qualname.startswith(go_betweens):
+            if frame.f_code.co_qualname.startswith(owners):
                 return True
         elif not module.startswith("clew.probe."):
             return False
@@ -126,14 +168,11 @@ def note(what: int, number: int, arg: int = 0, depth: int = 2) -> int:
     except AttributeError:
         state = buffer.thread_state()
     frame = _getframe(depth)
-    found: Any = _known(id(frame.f_code))
-    if found is _PASS and frame.f_back is not None:  # `async with` has a frame of its own
+    offsets = _user_sites(id(frame.f_code))
+    if offsets is None and frame.f_back is not None:  # `async with` has a frame of its own
         frame = frame.f_back
-        found = _known(id(frame.f_code))
-    try:
-        site = found.get(frame.f_lasti) or _site_here(depth + 1)
-    except AttributeError:  # not the user's own code, or not met yet
-        site = _site_here(depth + 1)
+        offsets = _user_sites(id(frame.f_code))
+    site = (offsets.get(frame.f_lasti) if offsets is not None else 0) or _site_here(depth + 1)
     _pack(
         buffer.slots,
         (seq & buffer.mask) * SLOT_SIZE,
