@@ -28,6 +28,8 @@ _next_entity = itertools.count(1).__next__
 _next_span = itertools.count(1).__next__
 _numbers: dict[int, int] = {}
 _references: dict[int, weakref.ref[Any]] = {}
+number_at = _numbers.get
+"""Number of the object at an address (``id``), or None: the inside of ``entity_of``, for speed."""
 
 
 def define_entity(
@@ -83,18 +85,37 @@ def known(thing: object) -> int:
 
 
 def _register(thing: object, kind: int) -> int:
+    frame = sites.user_frame(2)
+    return register(
+        thing,
+        kind,
+        variable_name(thing, frame) if frame is not None else "",
+        site=sites.site_of(frame) if frame is not None else 0,
+    )
+
+
+def register(
+    thing: object, kind: int, name: str, *, type_name: str = "", parent: int = 0, site: int = 0, detail: str = ""
+) -> int:
+    """Give *thing* a number, with a definition of the caller's; 0 if too many have one.
+
+    Args:
+        thing: An object without a number.
+        kind: An ``EntityKind``.
+        name: As for ``define_entity``, like those that follow.
+        type_name: By default that of its class.
+        parent: See there.
+        site: See there.
+        detail: See there.
+    """
     global unnamed
     if len(_numbers) >= MAX_LIVE_ENTITIES:
         unnamed += 1
         return 0
-    frame = sites.user_frame(2)
-    cls = type(thing)
-    number = define_entity(
-        kind,
-        variable_name(thing, frame) if frame is not None else "",
-        type_name=f"{cls.__module__}.{cls.__qualname__}",
-        site=sites.site_of(frame) if frame is not None else 0,
-    )
+    if not type_name:
+        cls = type(thing)
+        type_name = f"{cls.__module__}.{cls.__qualname__}"
+    number = define_entity(kind, name, type_name, parent, site, 0, detail)
     try:
         bind(thing, number)
     except TypeError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # after each of them was imported.
 SEAMS: dict[str, tuple[str, ...]] = {
     "asyncio_loop": ("asyncio",),
+    "asyncio_sync": ("asyncio",),
     "uvloop_loop": ("uvloop",),
     "http_clients": (
         "httpx",
