@@ -130,7 +130,7 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
         arg,
         entity,
         state.scope,
-        _site_here(2),
+        _site_here(3),
         span,
         what,
     )
@@ -159,7 +159,7 @@ def emit_at(what: int, entity: int, site: int, wait_ns: int = 0, arg: int = 0, c
 
 def emit_with(what: int, entity: int, values: dict[str, Any], *, wait_ns: int = 0, arg: int = 0, cause: int = 0) -> int:
     """Record one event that carries attributes: ``emit``, with redacted JSON *values*."""
-    seq = emit_at(what, entity, _site_here(2), wait_ns, arg, cause)
+    seq = emit_at(what, entity, _site_here(3), wait_ns, arg, cause)
     if seq:
         journal.write_attrs(seq, values)
     return seq
