@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # after each of them was imported.
 SEAMS: dict[str, tuple[str, ...]] = {
     "asyncio_loop": ("asyncio",),
+    "uvloop_loop": ("uvloop",),
 }
 
 

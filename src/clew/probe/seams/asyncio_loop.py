@@ -53,8 +53,8 @@ OUTCOME = {"ok": Outcome.OK << 16, "failed": Outcome.FAILED << 16, "cancelled": 
 hooks = Hooks("asyncio.loop")
 tasks: dict[int, int] = {}
 """Entity number by ``id()`` of every task that began and has not ended."""
-_unrun: dict[int, tuple[Any, ...]] = {}
-"""Definitions of tasks that have not run yet, by ``id()``: ``asyncio.create_task`` of 3.11
+_unrun: dict[int, tuple[int, tuple[Any, ...]]] = {}
+"""Number and definition of tasks that have not run yet, by ``id()``: ``asyncio.create_task`` of 3.11
 gives a task its name only after it was created."""
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
@@ -79,8 +79,11 @@ _get_coro = _Task.get_coro
 _get_name = _Task.get_name
 
 
-_STEP, _METHOD, _FUNCTION, _BOUND, _OTHER = range(1, 6)
+STEP_CALLBACK, _METHOD, _FUNCTION, _BOUND, _OTHER = range(1, 6)
 _callback_kinds: dict[type, int] = {BuiltinMethodType: _METHOD, FunctionType: _FUNCTION, MethodType: _BOUND}
+
+
+callback_kind = _callback_kinds.get
 
 
 def _meet_callback(kind: type) -> int:
@@ -90,8 +93,8 @@ def _meet_callback(kind: type) -> int:
     name; making a task only to learn it would change the names of the program's tasks.
     """
     if kind.__name__.rpartition(".")[2] == "TaskStepMethWrapper" and not kind.__flags__ & _HEAP_TYPE_OF_PYTHON:
-        _callback_kinds[kind] = _STEP
-        return _STEP
+        _callback_kinds[kind] = STEP_CALLBACK
+        return STEP_CALLBACK
     return _OTHER
 
 
@@ -101,10 +104,85 @@ _HEAP_TYPE_OF_PYTHON = 1 << 10  # Py_TPFLAGS_BASETYPE: classes of Python can be 
 def install(module: ModuleType, session: Session) -> None:
     """Hook the loops of *module*, which is asyncio."""
     session.at_begin.append(forget)
-    hooks.replace(module.Handle, "_run", lambda original: _make_run(original, is_own=False))
+    hooks.replace(module.Handle, "_run", lambda original: make_run(original, is_own=False))
     hooks.replace(module.Handle, "cancel", _make_cancel)
     hooks.replace(module.BaseEventLoop, "_call_soon", lambda original: _make_call_soon(original, module.Handle))
     hooks.replace(module.BaseEventLoop, "call_at", _make_call_at)
+    hook_task_factory(module.BaseEventLoop)
+
+
+def hook_task_factory(loop_class: Any) -> None:
+    """See the first steps of eager tasks (3.12 on) of loops of this class."""
+    hooks.replace(loop_class, "set_task_factory", _make_set_task_factory)
+    hooks.replace(loop_class, "get_task_factory", _make_get_task_factory)
+
+
+def _make_set_task_factory(original: Any) -> Any:
+    def set_task_factory(self: Any, factory: Any) -> None:
+        try:
+            if _is_eager(factory):
+                factory = _EagerFactory(factory)
+        except Exception as error:
+            hooks.failed(error)
+        original(self, factory)
+
+    return set_task_factory
+
+
+def _make_get_task_factory(original: Any) -> Any:
+    def get_task_factory(self: Any) -> Any:
+        factory = original(self)
+        return factory.factory if type(factory) is _EagerFactory else factory
+
+    return get_task_factory
+
+
+def _is_eager(factory: Any) -> bool:
+    """Tell whether *factory* is one of asyncio's own that run a task's first step at once."""
+    name = getattr(factory, "__qualname__", "")
+    return type(factory) is FunctionType and (
+        name == "eager_task_factory" or name.startswith("create_eager_task_factory.")
+    )
+
+
+class _EagerFactory:
+    """An eager task factory that records the first step, which no handle runs."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, factory: Any) -> None:
+        self.factory = factory
+
+    def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
+        try:
+            if not loop.is_running() or not _SPAN.get():
+                return self.factory(loop, coroutine, **options)
+            state = buffer.thread_state()
+            outer, cursor = state.scope, state.cursor
+            number, row = _define_task(options.get("name") or "", coroutine, state, 2)
+            seq = buffer.emit_at(TASK_START | OP_EAGER, number, row[4])
+            state.scope = number
+            state.cursor = seq = buffer.emit_at(STEP | OP_EAGER, 0, 0, 0, 0, seq)
+            now = monotonic_ns()
+        except Exception as error:
+            hooks.failed(error)
+            return self.factory(loop, coroutine, **options)
+        try:
+            task = self.factory(loop, coroutine, **options)
+        except BaseException as error:
+            hide_frame(error)
+            state.scope, state.cursor = outer, cursor
+            raise
+        try:
+            _name_task(number, row, task)
+            tasks[id(task)] = number
+            if _done(task):
+                _end_task(task, number, seq)
+            buffer.emit_at(STEP_END, 0, 0, 0, monotonic_ns() - now, seq)
+        except Exception as error:
+            hooks.failed(error)
+        state.scope, state.cursor = outer, cursor
+        return task
 
 
 def forget() -> None:
@@ -138,10 +216,10 @@ def _make_call_soon(original: Any, base: Any) -> Any:
     class Handle(base):
         """``asyncio.Handle`` with room for its wake."""
 
-        __slots__ = ("clew_cause", "clew_kind", "clew_woken")
+        __slots__ = ("clew_cause", "clew_kind", "clew_op", "clew_woken")
 
     Handle.__module__, Handle.__qualname__ = base.__module__, base.__qualname__
-    Handle._run = _make_run(base._run.__wrapped__, is_own=True)
+    Handle._run = make_run(base._run.__wrapped__, is_own=True)
 
     def _call_soon(self: Any, callback: Any, args: Any, context: Any) -> Any:
         handle: Any = Handle(callback, args, self, context)
@@ -156,9 +234,10 @@ def _make_call_soon(original: Any, base: Any) -> Any:
             except AttributeError:
                 state = buffer.thread_state()
             kind = get_kind(type(callback))
-            if kind == _STEP or kind is None:
-                kind = _note_new_task(callback, state, context)
+            if kind == STEP_CALLBACK or kind is None:
+                kind = note_new_task(callback, state, context)
             handle.clew_kind = kind
+            handle.clew_op = 0
             handle.clew_cause = state.cursor
             handle.clew_woken = monotonic_ns()
         except Exception as error:
@@ -175,8 +254,8 @@ def _make_call_soon_around(original: Any) -> Any:
             if handle._source_traceback:  # debug mode: without this frame
                 del handle._source_traceback[-1]
             state = buffer.thread_state()
-            if _callback_kinds.get(type(callback)) in (_STEP, None):
-                _note_new_task(callback, state, context)
+            if _callback_kinds.get(type(callback)) in (STEP_CALLBACK, None):
+                note_new_task(callback, state, context)
             wakes[id(handle)] = (state.cursor, monotonic_ns())
         except Exception as error:
             hooks.failed(error)
@@ -199,14 +278,14 @@ def _make_call_at(original: Any) -> Any:
     return call_at
 
 
-def _note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
+def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
     """Register the task whose first step *callback* is; return the callback's kind.
 
     A task schedules its own step while it runs (``sleep(0)``), or once before it ever
     ran: then it is new, even if its address was another task's that never ended.
     """
     kind = _callback_kinds.get(type(callback)) or _meet_callback(type(callback))
-    if kind == _STEP:
+    if kind == STEP_CALLBACK:
         task = callback.__self__
         if isinstance(task, _Task) and (tasks.get(id(task)) or -1) != state.scope:
             if _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN):
@@ -218,16 +297,25 @@ def _note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
 
 def register(task: Any, state: ThreadState) -> int:
     """Give *task* its number and record its creation by the code that runs."""
-    coroutine = _get_coro(task)
-    site = sites.site_here(2)
-    name = _get_name(task)
-    type_name = getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__
-    row = (EntityKind.TASK, name, type_name, state.scope, site, _SPAN.get(), "")
-    number = define_entity(*row)
+    number, row = _define_task(_get_name(task), _get_coro(task), state, 3)
     tasks[id(task)] = number
-    _unrun[id(task)] = (number, *row)
-    buffer.emit_at(TASK_START, number, site)
+    _unrun[id(task)] = (number, row)
+    buffer.emit_at(TASK_START, number, row[4])
     return number
+
+
+def _define_task(name: str, coroutine: Any, state: ThreadState, depth: int) -> tuple[int, tuple[Any, ...]]:
+    type_name = getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__
+    site = sites.site_here(depth)
+    row = (EntityKind.TASK, name, type_name, state.scope, site, _SPAN.get(), "")
+    return define_entity(*row), row
+
+
+def _name_task(number: int, row: tuple[Any, ...], task: Any) -> None:
+    """Define *task* again if it got its name since it was created."""
+    name = _get_name(task)
+    if name != row[1]:
+        journal.write_entity((number, row[0], name, *row[2:]))
 
 
 def _thread_of(loop: Any) -> ThreadState:
@@ -244,14 +332,6 @@ def _thread_of(loop: Any) -> ThreadState:
     return state
 
 
-def _begin_task(task: Any) -> None:
-    """Define *task* again if it got its name since it was created."""
-    number, kind, name, *rest = _unrun.pop(id(task))
-    new_name = _get_name(task)
-    if new_name != name:
-        journal.write_entity((number, kind, new_name, *rest))
-
-
 def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     """Return cause, nanoseconds it was ready, and operation of a handle of asyncio's own."""
     wake = wakes.pop(id(handle), None)
@@ -265,12 +345,12 @@ def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
 
 
-def _make_run(original: Any, *, is_own: bool) -> Any:
-    """Return ``_run`` with a step recorded around it.
+def make_run(original: Any, *, is_own: bool) -> Any:
+    """Return ``_run`` of a handle with a step recorded around it.
 
     Args:
-        original: asyncio's ``_run``.
-        is_own: For handles that ``_call_soon`` made: their wake stands in them.
+        original: asyncio's ``_run``, or what stands for it.
+        is_own: The handles remember their wake: those that ``_call_soon`` made.
 
     Written out at length on purpose: it runs for every callback of every loop, and each
     call into a function of ours would add a tenth of its cost.
@@ -283,26 +363,28 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
             loop = self._loop
             try:
                 state = loop.clew_state
-                if state.ident != loop._thread_id:
+                if state.ident != get_ident():
                     state = _thread_of(loop)
             except AttributeError:
                 state = _thread_of(loop)
             callback = self._callback
             if is_own:
                 now = monotonic_ns()
-                kind, cause, ready, op = self.clew_kind, self.clew_cause, now - self.clew_woken, 0
+                kind, cause, ready, op = self.clew_kind, self.clew_cause, now - self.clew_woken, self.clew_op
+                if op and (ready < 0 or op == OP_IO):
+                    ready = 0
             else:
                 kind = get_kind(type(callback))
                 cause, ready, op = _wake_of_any(self)
                 now = monotonic_ns()
             task: Any = None
-            if kind == _METHOD or kind == _STEP:
+            if kind == _METHOD or kind == STEP_CALLBACK:
                 task = callback.__self__
                 scope = get_number(id(task))
                 if scope is None:
                     scope, task = _meet(task, state)
-                elif kind == _STEP and id(task) in _unrun:
-                    _begin_task(task)
+                elif kind == STEP_CALLBACK and id(task) in _unrun:
+                    _name_task(*_unrun.pop(id(task)), task)
             else:
                 scope = state.thread
             seq = 0
