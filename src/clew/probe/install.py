@@ -146,19 +146,26 @@ def _after_fork_in_child() -> None:
     patching.problems.clear()
     session = new
     os.environ.pop(PARENT_VARIABLE, None)
-    buffer.set_admission(_begin_in_child)
+    buffer.set_admission(_admit_in_child)
+    definitions.begin = _begin_in_child
 
 
-def _begin_in_child(_: int) -> int:
-    """Make the child's own ring; return the number of the event that asked for it."""
+def _begin_in_child() -> None:
+    """Make the child's own ring."""
     buffer.set_admission()
+    definitions.begin = None
     if session is None:
-        return 0
+        return
     try:
         session.begin()
     except Exception as error:  # the child goes on, unrecorded
         patching.report("fork", f"{type(error).__name__}: {error}")
-        return 0
+        buffer.set_admission()
+        return
     os.environ[PARENT_VARIABLE] = f"{session.process_id:016x}"
-    seq = buffer.next_number()
-    return session.admit(seq)
+
+
+def _admit_in_child(_: int) -> int:
+    """Begin the child's recording; return the number of the event that asked for it."""
+    _begin_in_child()
+    return buffer.admit(buffer.next_number())

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 SEAMS: dict[str, tuple[str, ...]] = {
     "asyncio_loop": ("asyncio",),
     "uvloop_loop": ("uvloop",),
+    "threads": ("threading",),
+    "thread_locks": ("threading", "dill"),
+    "thread_waits": ("threading",),
+    "thread_queues": ("queue",),
+    "thread_simple_queue": ("queue",),
+    "executors": ("concurrent.futures._base", "concurrent.futures.thread", "concurrent.futures.process"),
 }
 
 
