@@ -68,9 +68,8 @@ def test_arbitrary_bytes_are_a_table_or_a_clear_error(data):
     """No input makes the parser fail in any other way than by its own error."""
     try:
         parsed, position = parse_table(memoryview(data), 0, offset=0)
-    except FormatError as error:
-        assert error.slug == "damaged-chunk"
-    else:
-        assert position <= len(data)
-        for number in parsed.plans:
-            parsed.column(number)
+    except FormatError:
+        return
+    assert position <= len(data)
+    for number in parsed.plans:
+        parsed.column(number)

@@ -27,7 +27,9 @@ def _describe(report: StreamRepair) -> str:
     if report.saved_events:
         parts.append(f"{report.saved_events:,} saved from memory the process left behind")
     if report.cut_at is not None:
-        parts.append(f"{report.cut_bytes:,} bytes cut at byte {report.cut_at:,}, the beginning of a chunk that was never finished")
+        parts.append(
+            f"{report.cut_bytes:,} bytes cut at byte {report.cut_at:,}, the beginning of a chunk that was never finished"
+        )
     parts += [f"a chunk at byte {error.offset:,} dropped: {error.found.partition(': ')[2]}" for error in report.damage]
     if len(parts) == 1:
         parts.append("nothing to mend")

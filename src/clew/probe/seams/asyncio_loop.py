@@ -53,34 +53,36 @@ OUTCOME = {"ok": Outcome.OK << 16, "failed": Outcome.FAILED << 16, "cancelled": 
 hooks = Hooks("asyncio.loop")
 tasks: dict[int, int] = {}
 """Entity number by ``id()`` of every task that began and has not ended."""
-_unrun: dict[int, tuple[int, tuple[Any, ...]]] = {}
+unrun: dict[int, tuple[int, tuple[Any, ...]]] = {}
 """Number and definition of tasks that have not run yet, by ``id()``: ``asyncio.create_task`` of 3.11
 gives a task its name only after it was created."""
+eager_unnamed: list[tuple[int, tuple[Any, ...], weakref.ref[Any]]] = []
+"""Eager tasks begun in the running step: they get their names once their factory returned."""
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
 
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
-_Task = asyncio.Task
+Task = asyncio.Task
 _SPAN = buffer.SPAN
 _pack = SLOT.pack_into
 # A slot with the fields a step begins with (the padding is filled with zeros), and the
 # two fields it gets when it ends.
-_pack_step = struct.Struct("@QQQ8x4xI8xI").pack_into
-_pack_end = struct.Struct("@QI").pack_into
+pack_step = struct.Struct("@QQQ8x4xI8xI").pack_into
+pack_end = struct.Struct("@QI").pack_into
 QUICK_NS = 5_000_000
 """A step shorter than this gets its duration in its own slot, where the drain looks no
 sooner than twice this after it began (``collector.BUSY_PAUSE_S``); a longer one gets an
 event of its own when it ends, so that a loop that is blocked shows a step that began."""
-_done = _Task.done
-_cancelled = _Task.cancelled
-_get_coro = _Task.get_coro
-_get_name = _Task.get_name
+is_done: Any = Task.done
+_cancelled = Task.cancelled
+_get_coro = Task.get_coro
+_get_name = Task.get_name
 
 
-STEP_CALLBACK, _METHOD, _FUNCTION, _BOUND, _OTHER = range(1, 6)
-_callback_kinds: dict[type, int] = {BuiltinMethodType: _METHOD, FunctionType: _FUNCTION, MethodType: _BOUND}
+STEP_CALLBACK, METHOD_CALLBACK, _FUNCTION, _BOUND, _OTHER = range(1, 6)
+_callback_kinds: dict[type, int] = {BuiltinMethodType: METHOD_CALLBACK, FunctionType: _FUNCTION, MethodType: _BOUND}
 
 
 callback_kind = _callback_kinds.get
@@ -174,10 +176,10 @@ class _EagerFactory:
             state.scope, state.cursor = outer, cursor
             raise
         try:
-            _name_task(number, row, task)
+            eager_unnamed.append((number, row, weakref.ref(task)))
             tasks[id(task)] = number
-            if _done(task):
-                _end_task(task, number, seq)
+            if is_done(task):
+                end_task(task, number, seq)
             buffer.emit_at(STEP_END, 0, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
@@ -188,7 +190,7 @@ class _EagerFactory:
 def forget() -> None:
     """Forget tasks and wakes: a forked child numbers its own."""
     tasks.clear()
-    _unrun.clear()
+    unrun.clear()
     wakes.clear()
     for loop in list(loops):
         del loop.clew_state
@@ -287,7 +289,7 @@ def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
     kind = _callback_kinds.get(type(callback)) or _meet_callback(type(callback))
     if kind == STEP_CALLBACK:
         task = callback.__self__
-        if isinstance(task, _Task) and (tasks.get(id(task)) or -1) != state.scope:
+        if isinstance(task, Task) and (tasks.get(id(task)) or -1) != state.scope:
             if _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN):
                 register(task, state)
             else:
@@ -299,7 +301,7 @@ def register(task: Any, state: ThreadState) -> int:
     """Give *task* its number and record its creation by the code that runs."""
     number, row = _define_task(_get_name(task), _get_coro(task), state, 3)
     tasks[id(task)] = number
-    _unrun[id(task)] = (number, row)
+    unrun[id(task)] = (number, row)
     buffer.emit_at(TASK_START, number, row[4])
     return number
 
@@ -318,7 +320,7 @@ def _name_task(number: int, row: tuple[Any, ...], task: Any) -> None:
         journal.write_entity((number, row[0], name, *row[2:]))
 
 
-def _thread_of(loop: Any) -> ThreadState:
+def thread_of(loop: Any) -> ThreadState:
     """Return the state of this thread, and keep it in *loop*, which runs in it.
 
     Two attribute reads instead of a thread-local one: 80 ns less, twice a step.
@@ -364,9 +366,9 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             try:
                 state = loop.clew_state
                 if state.ident != get_ident():
-                    state = _thread_of(loop)
+                    state = thread_of(loop)
             except AttributeError:
-                state = _thread_of(loop)
+                state = thread_of(loop)
             callback = self._callback
             if is_own:
                 now = monotonic_ns()
@@ -378,13 +380,11 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                 cause, ready, op = _wake_of_any(self)
                 now = monotonic_ns()
             task: Any = None
-            if kind == _METHOD or kind == STEP_CALLBACK:
+            if kind == METHOD_CALLBACK or kind == STEP_CALLBACK:
                 task = callback.__self__
                 scope = get_number(id(task))
-                if scope is None:
-                    scope, task = _meet(task, state)
-                elif kind == STEP_CALLBACK and id(task) in _unrun:
-                    _name_task(*_unrun.pop(id(task)), task)
+                if scope is None or (kind == STEP_CALLBACK and id(task) in unrun):
+                    scope, task = meet(task, state)
             else:
                 scope = state.thread
             seq = 0
@@ -395,21 +395,9 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
                     if task is not None:
-                        _pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
+                        pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
                     else:
-                        _pack(
-                            buffer.slots,
-                            offset,
-                            now,
-                            cause,
-                            ready,
-                            0,
-                            0,
-                            scope,
-                            _site_of(callback, kind),
-                            0,
-                            STEP | (op or OP_CALLBACK),
-                        )
+                        pack_callback(offset, now, cause, ready, scope, callback, kind, op)
             outer = state.scope
             state.scope = scope
             state.cursor = seq
@@ -421,23 +409,25 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             original(self)
         except BaseException as error:
             hide_frame(error)
-            _end_interrupted(state, outer, task, scope)
+            end_interrupted(state, outer, task, scope)
             raise
         try:
             awaited = 0
             if task is not None:
                 waiter = task._fut_waiter
                 if waiter is None:
-                    if _done(task):
-                        _end_task(task, scope, cause)
-                elif type(waiter) is _Task:
+                    if is_done(task):
+                        end_task(task, scope, cause)
+                elif type(waiter) is Task:
                     awaited = get_number(id(waiter), 0)
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
-                    _pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                    pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                 else:
                     buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
+            if eager_unnamed:
+                name_eager_tasks()
             state.scope = outer
             state.cursor = 0
         except Exception as error:
@@ -446,11 +436,11 @@ def make_run(original: Any, *, is_own: bool) -> Any:
     return _run
 
 
-def _end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> None:
+def end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> None:
     """Record the end of a step that SystemExit or KeyboardInterrupt went through."""
     try:
-        if task is not None and _done(task):
-            _end_task(task, scope, 0)
+        if task is not None and is_done(task):
+            end_task(task, scope, 0)
         if scope:
             buffer.emit_at(STEP_END | OUTCOME["failed"], 0, 0)
         state.scope = outer
@@ -459,15 +449,38 @@ def _end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> N
         hooks.failed(error)
 
 
-def _meet(task: Any, state: ThreadState) -> tuple[int, Any]:
-    """Return number and task for a method's owner that is not known as a task.
+def pack_callback(
+    offset: int, now: int, cause: int, ready: int, scope: int, callback: Any, kind: int | None, op: int = 0
+) -> None:
+    """Fill a slot with the step of a callback that is no task's."""
+    what = STEP | (op or OP_CALLBACK)
+    _pack(buffer.slots, offset, now, cause, ready, 0, 0, scope, _site_of(callback, kind), 0, what)
 
-    A task may be met late: begun eagerly by a factory clew does not know, or before
-    recording began.
+
+def name_eager_tasks() -> None:
+    """Define the eager tasks of the step that ends here again, by their names."""
+    while eager_unnamed:
+        number, row, reference = eager_unnamed.pop()
+        task = reference()
+        if task is not None:
+            _name_task(number, row, task)
+
+
+def meet(owner: Any, state: ThreadState) -> tuple[int, Any]:
+    """Return number and task for a callback's owner that runs for the first time.
+
+    It may be no task at all; or a task that is met late, because it began eagerly by a
+    factory clew does not know, or before recording did; or one that got its name since
+    it was created.
     """
-    if isinstance(task, _Task):
-        return register(task, state), task
-    return state.thread, None
+    if not isinstance(owner, Task):
+        return state.thread, None
+    number = tasks.get(id(owner))
+    if number is None:
+        return register(owner, state), owner
+    if id(owner) in unrun:
+        _name_task(*unrun.pop(id(owner)), owner)
+    return number, owner
 
 
 def _site_of(callback: Any, kind: int | None) -> int:
@@ -478,7 +491,7 @@ def _site_of(callback: Any, kind: int | None) -> int:
     return sites.site_of_code(callback.__code__, -1) if kind == _FUNCTION else 0
 
 
-def _end_task(task: Any, number: int, cause: int) -> None:
+def end_task(task: Any, number: int, cause: int) -> None:
     """Record how *task* ended, with its exception if it failed, and forget it.
 
     Args:
@@ -488,7 +501,7 @@ def _end_task(task: Any, number: int, cause: int) -> None:
             cancelled it (or, if it awaited something while it cleaned up, what ended that).
     """
     tasks.pop(id(task), None)
-    _unrun.pop(id(task), None)
+    unrun.pop(id(task), None)
     if not number:
         return
     if _cancelled(task):
