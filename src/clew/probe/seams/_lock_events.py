@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import TIMEOUT_MAX
 from time import monotonic_ns
 
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
@@ -96,4 +97,4 @@ def limit_of(blocking: Any, timeout: Any) -> tuple[Any, ...] | None:
         return None
     if type(timeout) not in (int, float):
         return None
-    return () if timeout == -1 else ((timeout,),) if timeout > 0 else None
+    return () if timeout == -1 else ((timeout,),) if 0 < timeout <= TIMEOUT_MAX else None
