@@ -61,6 +61,8 @@ def define_entity(
 
 def next_span() -> int:
     """Return a new span number; the caller appends the row to ``spans``."""
+    if begin is not None:
+        begin()
     return _next_span() & _MASK
 
 

@@ -147,6 +147,8 @@ def _after_fork_in_child() -> None:
     session = new
     os.environ.pop(PARENT_VARIABLE, None)
     buffer.set_admission(_admit_in_child)
+    if buffer.SPAN.get():
+        buffer.SPAN.set(buffer.MAIN_SPAN)  # what it was is the number of a span of the parent
     definitions.begin = _begin_in_child
 
 

@@ -57,6 +57,11 @@ class Hooks:
         self._originals.append((owner, attribute, own))  # pyright: ignore[reportUnknownArgumentType]  the program's own object
         setattr(owner, attribute, replacement)
 
+    def add(self, owner: Any, attribute: str, value: Any) -> None:
+        """Give *owner* an attribute it does not have of its own."""
+        self._originals.append((owner, attribute, _MISSING))
+        setattr(owner, attribute, value)
+
     def remove(self) -> None:
         """Put every original back."""
         while self._originals:

@@ -85,24 +85,33 @@ def site_here(depth: int) -> int:
             there are fewer, as in a thread that runs a hook itself, the site is 0.
     """
     try:
-        frame: FrameType | None = _getframe(depth)
+        frame: FrameType = _getframe(depth)
     except ValueError:
         return 0
-    # Most often it is the first frame, at a place met before: 150 ns less than the loop.
-    offsets = _user_sites.get(id(frame.f_code))  # pyright: ignore[reportOptionalMemberAccess]
-    if offsets is not None:
-        number = offsets.get(frame.f_lasti)  # pyright: ignore[reportOptionalMemberAccess]
-        if number is not None:
-            return number
+    # Most often user code, at a place met before.
+    offsets = _user_sites.get(id(frame.f_code))
+    if offsets is None:
+        return _nearest_site(frame)
+    number = offsets.get(frame.f_lasti)
+    return site_of(frame) if number is None else number
+
+
+def _nearest_site(frame: FrameType | None) -> int:
+    """Return the site of the nearest user code from *frame* on, or else of a library."""
     library: FrameType | None = None
-    for _ in range(MAX_DEPTH):
-        if frame is None:
-            break
-        tier = _tiers.get(id(frame.f_code))
+    left = MAX_DEPTH
+    while frame is not None and left:
+        left -= 1
+        key = id(frame.f_code)
+        offsets = _user_sites.get(key)
+        if offsets is not None:
+            number = offsets.get(frame.f_lasti)
+            return site_of(frame) if number is None else number
+        tier = _tiers.get(key)
         if tier is None:
             tier = _meet(frame.f_code)
-        if tier == USER:
-            return site_of(frame)
+            if tier == USER:
+                return site_of(frame)
         if tier == LIBRARY and library is None:
             library = frame
         frame = frame.f_back

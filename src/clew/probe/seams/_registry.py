@@ -20,10 +20,12 @@ SEAMS: dict[str, tuple[str, ...]] = {
     "uvloop_loop": ("uvloop",),
     "threads": ("threading",),
     "thread_locks": ("threading", "dill"),
+    "thread_conditions": ("threading",),
     "thread_waits": ("threading",),
     "thread_queues": ("queue",),
     "thread_simple_queue": ("queue",),
-    "executors": ("concurrent.futures._base", "concurrent.futures.thread", "concurrent.futures.process"),
+    "executors": ("concurrent.futures._base", "concurrent.futures.thread"),
+    "process_pools": ("concurrent.futures.process",),
 }
 
 

@@ -79,6 +79,14 @@ def function_of(target: Any) -> Any:
     return None
 
 
+def name_of(target: Any) -> str:
+    """Return the name of the function that calling *target* runs, as far as that is plain."""
+    function = function_of(target)
+    if function is None and type(target) is BuiltinMethodType:
+        function = target
+    return "" if function is None else function.__qualname__
+
+
 def site_of_function(function: Any) -> int:
     """Return the first line of *function* as a site, 0 if it is None or the standard library's."""
     if function is None or sites.tier_of(function.__code__) == sites.HIDDEN:

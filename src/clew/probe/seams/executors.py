@@ -1,9 +1,9 @@
 """concurrent.futures: who submitted which job, where it ran, who waited for its future.
 
-A future waits on a condition of its own, whose class becomes ``FutureCondition``: what
-resolves a future notifies that condition while it holds the lock, so that is where
-``sync.resolve`` is recorded, whoever resolves it and however. A job is recorded around
-``_WorkItem.run``: in the worker's thread, with the submitter's span current.
+A future waits on a condition of its own. What resolves a future notifies that condition
+while it holds the lock, so that is where ``sync.resolve`` is recorded, whoever resolves it
+and however. A job is recorded around ``_WorkItem.run``: in the worker's thread, with the
+submitter's span current.
 
 ``wait`` and ``as_completed`` wait on an event of their own, which is recorded as a group
 (``_inner_waits``). Jobs of processes: ``process_pools``.
@@ -19,11 +19,11 @@ from _thread import get_ident
 from time import monotonic_ns
 
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
-from clew.probe import buffer, definitions, errors, sites
-from clew.probe.buffer import emit
+from clew.probe import buffer, definitions, errors, journal, sites
+from clew.probe.buffer import emit, emit_at
 from clew.probe.patching import Hooks, hide_frame
-from clew.probe.seams._inner_waits import Condition, InnerCondition, Primitive, adopt, end_wait, waiting
-from clew.probe.seams._steps import Step, function_of, site_of_function
+from clew.probe.seams._inner_waits import Primitive, adopt, end_wait, waiting
+from clew.probe.seams._steps import Step, function_of, name_of, site_of_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ QUIET_CALLER = "asyncio.futures"
 """asyncio copies the state of a future that has called back: the call is the wake."""
 
 hooks = Hooks("concurrent.futures")
+answers: dict[int, tuple[int, int]] = {}
+"""By thread, the event of another process that enables what this thread is about to resolve."""
 _getframe: Any = sys._getframe
 
 
@@ -62,38 +64,17 @@ class Job(Primitive):
         span: The span it was submitted in.
         runner: The thread that runs it now.
         site: First line of its function.
+        name: Name of its function.
     """
 
-    __slots__ = ("future", "runner", "site", "span", "submit", "submitted")
+    __slots__ = ("future", "name", "runner", "site", "span", "submit", "submitted")
 
     def __init__(self, future: Any) -> None:
         super().__init__(-1)
         self.future = weakref.ref(future)
         self.submit = self.submitted = self.runner = self.site = 0
         self.span = buffer.MAIN_SPAN
-
-
-class FutureCondition(InnerCondition):
-    """The condition inside a future."""
-
-    clew: Job
-
-    def notify_all(self) -> None:
-        """Wake everybody: the future is resolved."""
-        try:
-            _note_resolved(self.clew)
-        except Exception as error:
-            hooks.failed(error)
-        Condition.notify_all(self)
-
-    notify = InnerCondition.notify
-
-
-FutureCondition.__module__, FutureCondition.__qualname__, FutureCondition.__name__ = (
-    "threading",
-    "Condition",
-    "Condition",
-)
+        self.name = ""
 
 
 def install(module: ModuleType, session: Session) -> None:
@@ -109,13 +90,10 @@ def install(module: ModuleType, session: Session) -> None:
         hooks.replace(module, "wait", _make_wait)
         if exported:
             hooks.replace(package, "wait", lambda original: module.wait)
-    elif module.__name__ == "concurrent.futures.thread":
-        hooks.replace(module._WorkItem, "__init__", make_work_item)
-        hooks.replace(module._WorkItem, "run", _make_run)
-        hooks.replace(module.ThreadPoolExecutor, "shutdown", _make_shutdown)
     else:
         hooks.replace(module._WorkItem, "__init__", make_work_item)
-        hooks.replace(module.ProcessPoolExecutor, "shutdown", _make_shutdown)
+        hooks.replace(module._WorkItem, "run", _make_run)
+        hooks.replace(module.ThreadPoolExecutor, "shutdown", make_shutdown)
 
 
 # -- futures
@@ -125,7 +103,7 @@ def _make_future(original: Any) -> Any:
     def __init__(self: Any) -> None:  # noqa: N807  it stands for one
         original(self)
         try:
-            adopt(self._condition, Job(self), AWAIT_WAIT, FutureCondition)
+            adopt(self._condition, Job(self), AWAIT_WAIT, _note_resolved)
         except Exception as error:
             hooks.failed(error)
 
@@ -134,29 +112,39 @@ def _make_future(original: Any) -> Any:
 
 def job_of(future: Any) -> Job:
     """Return what is remembered of *future*, defining it if that was not done."""
-    job = getattr(future._condition, "clew", None)
-    if job is None or job.epoch != definitions.epoch:
-        job = Job(future)
-        adopt(future._condition, job, AWAIT_WAIT, FutureCondition)
-    if job.number < 0:
-        frame = sites.user_frame(3)
-        name = definitions.variable_name(future, frame) if frame is not None else ""
-        site = sites.site_of(frame) if frame is not None else 0
-        job.number = definitions.register(future, EntityKind.FUTURE, name, site=site)
+    try:
+        job = future._condition.clew.primitive
+        if job.epoch == definitions.epoch and job.number >= 0:
+            return job
+    except AttributeError:
+        pass
+    frame = sites.user_frame(3)
+    name = definitions.variable_name(future, frame) if frame is not None else ""
+    return _define(future, name, 0, sites.site_of(frame) if frame is not None else 0)
+
+
+def _define(future: Any, name: str, parent: int, site: int) -> Job:
+    job = Job(future)
+    job.number = definitions.register(future, EntityKind.FUTURE, name, parent=parent, site=site)
+    adopt(future._condition, job, AWAIT_WAIT, _note_resolved)
     return job
 
 
 def _note_resolved(job: Job) -> None:
+    """Record that a future is resolved: to be called while its condition is held."""
     future = job.future()
     if future is None:
         return
-    number = job_of(future).number
-    job = future._condition.clew
+    if job.number < 0 or job.epoch != definitions.epoch:
+        job = _define(future, "", 0, sites.site_here(4))
     error = future._exception
     cause = 0
     if error is not None and job.runner == get_ident():
-        cause = errors.record(EventKind.ERROR_RAISED, error, entity=number)
-    job.last = emit(RESOLVE | _outcome_of(future), number, 0, 0, cause)
+        cause = errors.record(EventKind.ERROR_RAISED, error, entity=job.number)
+    job.last = emit(RESOLVE | _outcome_of(future), job.number, 0, 0, cause)
+    answer = answers.pop(get_ident(), None) if answers else None
+    if answer is not None and job.last:
+        journal.write_remote_cause(job.last, *answer)
 
 
 def _outcome_of(future: Any) -> int:
@@ -198,7 +186,7 @@ def _end_await(future: Any, job: Job | None) -> None:
         if not outcome:
             emit(AWAIT_ABANDON | (TIMED_OUT if waited else WOULD_BLOCK), job.number, waited)
         elif waited or _getframe(2).f_globals.get("__name__") != QUIET_CALLER:
-            emit(AWAIT | outcome, job.number, waited, 0, job.last)
+            emit_at(AWAIT | outcome, job.number, sites.site_here(3), waited, 0, job.last)
     except Exception as error:
         hooks.failed(error)
 
@@ -241,22 +229,18 @@ def make_work_item(original: Any) -> Any:
 def _submit(item: Any, frame: FrameType) -> None:
     """Record that *item* was submitted by the executor whose code is in *frame*."""
     future = item.future
-    function = function_of(getattr(item, "fn", None))
+    target = getattr(item, "fn", None)
     executor = frame.f_locals.get("self")
-    job = Job(future)
-    job.site = site_of_function(function)
-    job.number = definitions.register(
-        future,
-        EntityKind.FUTURE,
-        function.__qualname__ if function is not None else "",
-        parent=_number_of_executor(executor) if executor is not None else 0,
-        site=sites.site_here(3),
-    )
+    parent = _number_of_executor(executor) if executor is not None else 0
+    site = sites.site_here(4)
+    name = name_of(target)
+    job = _define(future, name, parent, site)
+    job.name = name
+    job.site = site_of_function(function_of(target))
     job.span = buffer.SPAN.get()
-    adopt(future._condition, job, AWAIT_WAIT, FutureCondition)
     if job.number:
         job.submitted = monotonic_ns()
-        job.submit = emit(SUBMIT, job.number)
+        job.submit = emit_at(SUBMIT, job.number, site)
 
 
 def _number_of_executor(executor: Any) -> int:
@@ -279,8 +263,8 @@ def _make_run(original: Any) -> Any:
     def run(self: Any, *arguments: Any) -> None:
         job = step = token = None
         try:
-            job = getattr(self.future._condition, "clew", None)
-            if job is not None and job.number > 0 and job.epoch == definitions.epoch and self.future._state == "PENDING":
+            job = self.future._condition.clew.primitive
+            if job.number > 0 and job.epoch == definitions.epoch and self.future._state == "PENDING":
                 if job.span != buffer.SPAN.get():
                     token = buffer.SPAN.set(job.span)
                 job.runner = get_ident()
@@ -310,7 +294,7 @@ def _leave_job(job: Job | None, step: Step | None, token: Any) -> None:
         hooks.failed(error)
 
 
-def _make_shutdown(original: Any) -> Any:
+def make_shutdown(original: Any) -> Any:
     def shutdown(self: Any, *arguments: Any, **keywords: Any) -> None:
         number = began = 0
         try:

@@ -13,12 +13,14 @@ to, when a program's own ``_get`` returns another object than was put.
 from __future__ import annotations
 
 from _thread import get_ident
+from collections import deque
 
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import definitions
-from clew.probe.buffer import emit
+from clew.probe.buffer import emit, emit_at
 from clew.probe.patching import Hooks, hide_frame
 from clew.probe.seams._inner_waits import Primitive, adopt, end_wait, meet, waiting
+from clew.probe.sites import site_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ TIMED_OUT = Outcome.TIMEOUT << 16
 WOULD_BLOCK = Outcome.WOULD_BLOCK << 16
 CANCELLED = Outcome.CANCELLED << 16
 
+_DEPTH = 4
+"""Frames from ``_put`` to whoever called ``put``: the hook of ``_put``, ``put``, the hook of ``put``."""
 MAX_PUTS = 100_000
 """Items of one queue whose put is remembered; beyond it, all are forgotten."""
 
@@ -59,15 +63,16 @@ class _Queue(Primitive):
     Attributes:
         puts: By address of an item, the event that put it, or a list of them.
         is_custom: Its class has a ``_put`` or ``_get`` of its own.
+        is_sized: Asking how many items there are runs no code of the program's.
         done: The last ``task_done()``.
     """
 
-    __slots__ = ("done", "is_custom", "puts")
+    __slots__ = ("done", "is_custom", "is_sized", "puts")
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.puts: dict[int, Any] = {}
-        self.is_custom = False
+        self.is_custom = self.is_sized = False
         self.done = 0
 
 
@@ -86,50 +91,48 @@ def install(module: ModuleType, session: Session) -> None:
         hooks.replace(module.Queue, "shutdown", _make_shutdown)
 
 
-def _meet(queue: Any) -> _Queue:
+def _state_of(queue: Any) -> _Queue:
+    """Return what is remembered of a queue; to be called by its hooks."""
+    try:
+        state = queue.not_empty.clew.primitive
+        if state.epoch == definitions.epoch:
+            return state
+    except AttributeError:
+        pass
     size = queue.maxsize
-    detail = f'{{"capacity":{size}}}' if type(size) is int and size > 0 else ""
-    known = meet(queue, EntityKind.QUEUE, detail=detail)
+    known = meet(queue, EntityKind.QUEUE, detail=f'{{"capacity":{size}}}' if type(size) is int and size > 0 else "")
     state = _Queue(known.number)
     cls = type(queue)
     state.is_custom = cls._put not in _own or cls._get not in _own
+    state.is_sized = type(queue.queue) in (deque, list, set, dict)
     adopt(queue.not_empty, state, GET_WAIT)
     adopt(queue.not_full, state, PUT_WAIT)
     adopt(queue.all_tasks_done, state, JOIN_WAIT)
     return state
 
 
-def _state_of(queue: Any) -> _Queue:
-    state = getattr(queue.not_empty, "clew", None)
-    if state is None or state.epoch != definitions.epoch:
-        state = _meet(queue)
-    return state
+def note_put(puts: dict[int, Any], item: object, seq: int) -> None:
+    """Remember in *puts* that event *seq* put *item*."""
+    key = id(item)
+    before = puts.get(key)
+    if before is None:
+        if len(puts) >= MAX_PUTS:
+            puts.clear()
+        puts[key] = seq
+    elif type(before) is deque:  # it is in there already: the puts of one object, in order
+        before.append(seq)
+    else:
+        puts[key] = deque((before, seq), MAX_PUTS)
 
 
-def note_put(state: Any, item: object, seq: int) -> None:
-    """Remember that event *seq* put *item*."""
-    puts = state.puts
-    if len(puts) >= MAX_PUTS:
-        puts.clear()
-    before = puts.setdefault(id(item), seq)
-    if before is not seq:  # it is in there already: the puts of one object, in order
-        puts[id(item)] = [*before, seq] if type(before) is list else [before, seq]
-
-
-def take_put(state: Any, item: object) -> int:
+def take_put(puts: dict[int, Any], item: object) -> int:
     """Return the event that put *item*, 0 if it is not known."""
-    found = state.puts.pop(id(item), 0)
-    if type(found) is list:
+    found = puts.pop(id(item), 0)
+    if type(found) is deque:
         if len(found) > 1:
-            state.puts[id(item)] = found[1:]
-        return found[0]
+            puts[id(item)] = found
+        return found.popleft()
     return found
-
-
-def _length(queue: Any) -> int:
-    """Return how many items there are, without running code of the program's."""
-    items = queue.__dict__.get("queue")
-    return len(items) if type(items).__module__ in ("builtins", "collections") else 0
 
 
 def _make_inner_put(original: Any) -> Any:
@@ -142,12 +145,16 @@ def _make_inner_put(original: Any) -> Any:
             hide_frame(error)
             raise
         try:
-            state = _state_of(self)
+            try:
+                state = self.not_empty.clew.primitive
+            except AttributeError:
+                state = _state_of(self)
             if state.number:
                 if state.is_custom:
                     _recorded.add(get_ident())
-                seq = emit(PUT, state.number, end_wait(state.number) if waiting else 0, _length(self))
-                note_put(state, item, seq)
+                waited = end_wait(state.number) if waiting else 0
+                length = len(self.queue) if state.is_sized else 0
+                note_put(state.puts, item, emit_at(PUT, state.number, site_here(_DEPTH), waited, length))
         except Exception as error:
             hooks.failed(error)
 
@@ -155,6 +162,8 @@ def _make_inner_put(original: Any) -> Any:
 
 
 def _make_inner_get(original: Any) -> Any:
+    """Return ``_get``, which runs while the mutex is held."""
+
     def _get(self: Any) -> Any:
         try:
             item = original(self)
@@ -162,12 +171,17 @@ def _make_inner_get(original: Any) -> Any:
             hide_frame(error)
             raise
         try:
-            state = _state_of(self)
+            try:
+                state = self.not_empty.clew.primitive
+            except AttributeError:
+                state = _state_of(self)
             if state.number:
                 if state.is_custom:
                     _recorded.add(get_ident())
                 waited = end_wait(state.number) if waiting else 0
-                emit(GET, state.number, waited, _length(self), take_put(state, item))
+                length = len(self.queue) if state.is_sized else 0
+                cause = take_put(state.puts, item)
+                emit_at(GET, state.number, site_here(_DEPTH), waited, length, cause)
         except Exception as error:
             hooks.failed(error)
         return item
@@ -179,7 +193,12 @@ def _make_put(original: Any) -> Any:
     def put(self: Any, item: Any, block: Any = True, timeout: Any = None) -> None:
         state = None
         try:
-            state = _state_of(self)
+            try:
+                state = self.not_empty.clew.primitive
+                if state.epoch != definitions.epoch:
+                    state = _state_of(self)
+            except AttributeError:
+                state = _state_of(self)
         except Exception as error:
             hooks.failed(error)
         try:
@@ -188,12 +207,13 @@ def _make_put(original: Any) -> Any:
             hide_frame(error)
             _abandon(state, PUT_ABANDON, error)
             raise
-        try:
-            if state is not None and state.is_custom and state.number and not _was_recorded():
+        if state is not None and state.is_custom and state.number and not _was_recorded():
+            try:
                 waited = end_wait(state.number) if waiting else 0
-                note_put(state, item, emit(PUT, state.number, waited, _length(self)))
-        except Exception as error:
-            hooks.failed(error)
+                length = len(self.queue) if state.is_sized else 0
+                note_put(state.puts, item, emit(PUT, state.number, waited, length))
+            except Exception as error:
+                hooks.failed(error)
 
     return put
 
@@ -202,7 +222,12 @@ def _make_get(original: Any) -> Any:
     def get(self: Any, block: Any = True, timeout: Any = None) -> Any:
         state = None
         try:
-            state = _state_of(self)
+            try:
+                state = self.not_empty.clew.primitive
+                if state.epoch != definitions.epoch:
+                    state = _state_of(self)
+            except AttributeError:
+                state = _state_of(self)
         except Exception as error:
             hooks.failed(error)
         try:
@@ -211,12 +236,13 @@ def _make_get(original: Any) -> Any:
             hide_frame(error)
             _abandon(state, GET_ABANDON, error)
             raise
-        try:
-            if state is not None and state.is_custom and state.number and not _was_recorded():
+        if state is not None and state.is_custom and state.number and not _was_recorded():
+            try:
                 waited = end_wait(state.number) if waiting else 0
-                emit(GET, state.number, waited, _length(self), take_put(state, item))
-        except Exception as error:
-            hooks.failed(error)
+                length = len(self.queue) if state.is_sized else 0
+                emit(GET, state.number, waited, length, take_put(state.puts, item))
+            except Exception as error:
+                hooks.failed(error)
         return item
 
     return get

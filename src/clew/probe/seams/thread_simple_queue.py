@@ -78,7 +78,7 @@ class SimpleQueue(PlainSimpleQueue, metaclass=_Meta):  # pyright: ignore[reportM
     def put(self, item: Any, block: Any = True, timeout: Any = None) -> None:
         """Put *item* in; never waits."""
         try:
-            note_put(self, item, emit(PUT, number_at(id(self)) or _define(self), 0, _size(self) + 1))
+            note_put(self.puts, item, emit(PUT, number_at(id(self)) or _define(self), 0, _size(self) + 1))
         except Exception as error:
             hooks.failed(error)
         try:
@@ -90,7 +90,7 @@ class SimpleQueue(PlainSimpleQueue, metaclass=_Meta):  # pyright: ignore[reportM
     def put_nowait(self, item: Any) -> None:
         """Put *item* in; never waits."""
         try:
-            note_put(self, item, emit(PUT, number_at(id(self)) or _define(self), 0, _size(self) + 1))
+            note_put(self.puts, item, emit(PUT, number_at(id(self)) or _define(self), 0, _size(self) + 1))
         except Exception as error:
             hooks.failed(error)
         _put(self, item)
@@ -99,7 +99,7 @@ class SimpleQueue(PlainSimpleQueue, metaclass=_Meta):  # pyright: ignore[reportM
         """Take the oldest item out, waiting for one; see the plain queue."""
         began = 0
         try:
-            if not _may_wait(block, timeout):
+            if not (block is True and timeout is None) and not _may_wait(block, timeout):
                 item = _get(self, block, timeout)
             else:
                 item = _NOTHING
@@ -113,7 +113,13 @@ class SimpleQueue(PlainSimpleQueue, metaclass=_Meta):  # pyright: ignore[reportM
             hide_frame(error)
             _abandon_get(self, error, began)
             raise
-        _end_get(self, item, began)
+        if began:
+            _end_get(self, item, began)
+        else:
+            try:
+                emit(GET, number_at(id(self)) or _define(self), 0, _size(self), take_put(self.puts, item))
+            except Exception as error:
+                hooks.failed(error)
         return item
 
     def get_nowait(self) -> Any:
@@ -144,8 +150,8 @@ def _define(queue: Any) -> int:
 
 
 def _may_wait(block: Any, timeout: Any) -> bool:
-    """Tell whether these are the usual arguments of a get that waits."""
-    return block is True and (timeout is None or (type(timeout) in (int, float) and timeout > 0))
+    """Tell whether these are the usual arguments of a get that waits for a time."""
+    return block is True and type(timeout) in (int, float) and timeout > 0
 
 
 def _begin_get(queue: Any) -> int:
@@ -160,7 +166,7 @@ def _begin_get(queue: Any) -> int:
 def _end_get(queue: Any, item: object, began: int) -> None:
     try:
         number = number_at(id(queue)) or _define(queue)
-        emit(GET, number, monotonic_ns() - began if began else 0, _size(queue), take_put(queue, item))
+        emit(GET, number, monotonic_ns() - began if began else 0, _size(queue), take_put(queue.puts, item))
     except Exception as error:
         hooks.failed(error)
 
