@@ -42,8 +42,9 @@ _dumps = json.JSONEncoder(separators=(",", ":"), default=_type_name, skipkeys=Tr
 
 def open_journal(mapping: Any, start: int, size: int) -> None:
     """Write from now on to *size* bytes of *mapping*, from byte *start* on."""
-    global _map, _start, _size, _written, dropped
+    global _map, _start, _size, _written, _pump, dropped
     _queue.clear()
+    _pump = allocate_lock()  # in a forked child, the old one may be held by a thread that is not there
     _map, _start, _size, _written, dropped = mapping, start, size, 0, 0
 
 

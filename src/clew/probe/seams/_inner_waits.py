@@ -114,13 +114,14 @@ def meet(thing: object, kind: EntityKind, *, detail: str = "") -> Primitive:
         detail: See ``definitions.define_entity``.
     """
     owner = _owner_inside(thing, _getframe(3))
+    timer: Any = owner if isinstance(owner, threading.Timer) else None
     if owner is None:
         frame = sites.user_frame(4)
         name = definitions.variable_name(thing, frame) if frame is not None else ""
         site = sites.site_of(frame) if frame is not None else 0
         return Primitive(definitions.register(thing, kind, name, site=site, detail=detail))
-    if isinstance(owner, threading.Timer) and owner.finished is thing:
-        return Primitive(definitions.register(thing, EntityKind.TIMER, owner._name, site=sites.site_here(4)))
+    if timer is not None and timer.finished is thing:
+        return Primitive(definitions.register(thing, EntityKind.TIMER, timer._name, site=sites.site_here(4)))
     if kind == EntityKind.EVENT and hasattr(owner, "finished_futures"):
         group = Primitive(definitions.register(thing, EntityKind.GROUP, "futures", site=sites.site_here(4)))
         group.op = (Operation.GATHER if hasattr(owner, "num_pending_calls") else Operation.WAIT_ANY) << 8

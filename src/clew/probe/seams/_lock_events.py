@@ -9,13 +9,14 @@ from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import definitions, sites
 from clew.probe.buffer import emit
 from clew.probe.definitions import number_at
-from clew.probe.patching import Hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import weakref
     from types import CodeType, FrameType
     from typing import Any
+
+    from clew.probe.patching import Hooks
 
 ACQUIRE = EventKind.SYNC_ACQUIRE | Operation.ACQUIRE << 8
 ACQUIRED = EventKind.SYNC_ACQUIRED | Operation.ACQUIRE << 8
@@ -24,6 +25,28 @@ ABANDON = EventKind.SYNC_ABANDON | Operation.ACQUIRE << 8
 TIMED_OUT = ABANDON | Outcome.TIMEOUT << 16
 INTERRUPTED = ABANDON | Outcome.FAILED << 16
 WOULD_BLOCK = ABANDON | Outcome.WOULD_BLOCK << 16
+
+is_for_everybody = False
+"""The setting ``locks`` is ``all``."""
+_INSIDE = frozenset(
+    {
+        "threading",
+        "queue",
+        "multiprocessing.queues",
+        "concurrent.futures.thread",
+        "concurrent.futures.process",
+        "concurrent.futures._base",
+    }
+)
+"""Modules whose locks are the inside of primitives that are recorded themselves."""
+
+
+def is_recorded(frame: FrameType) -> bool:
+    """Tell whether a lock made by the code in *frame* is to record."""
+    if not is_for_everybody:
+        return sites.tier_of(frame.f_code) == sites.USER
+    name = frame.f_globals.get("__name__")
+    return name not in _INSIDE and not (type(name) is str and name.startswith("clew."))
 
 
 class Made:

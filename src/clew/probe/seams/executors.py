@@ -100,7 +100,7 @@ def install(module: ModuleType, session: Session) -> None:
 
 
 def _make_future(original: Any) -> Any:
-    def __init__(self: Any) -> None:  # noqa: N807  it stands for one
+    def __init__(self: Any) -> None:
         original(self)
         try:
             adopt(self._condition, Job(self), AWAIT_WAIT, _note_resolved)
@@ -216,7 +216,7 @@ def _make_wait(original: Any) -> Any:
 def make_work_item(original: Any) -> Any:
     """Return ``_WorkItem.__init__``, which ``submit`` calls once a job is accepted."""
 
-    def __init__(self: Any, *arguments: Any) -> None:  # noqa: N807  it stands for one
+    def __init__(self: Any, *arguments: Any) -> None:
         original(self, *arguments)
         try:
             _submit(self, _getframe(1))
@@ -295,6 +295,8 @@ def _leave_job(job: Job | None, step: Step | None, token: Any) -> None:
 
 
 def make_shutdown(original: Any) -> Any:
+    """Return ``shutdown`` of an executor: whoever waits for it joins what it runs."""
+
     def shutdown(self: Any, *arguments: Any, **keywords: Any) -> None:
         number = began = 0
         try:

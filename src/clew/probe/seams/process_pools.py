@@ -58,7 +58,7 @@ def install(module: ModuleType, session: Session) -> None:
 
 
 def _make_call_item(original: Any) -> Any:
-    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N807  it stands for one
+    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:
         original(self, *arguments, **keywords)
         try:
             item = _getframe(1).f_locals.get("work_item")
@@ -146,7 +146,7 @@ def _receive_call(self: Any, state: dict[str, Any]) -> None:
 def _make_exception(original: Any) -> Any:
     """Return ``_ExceptionWithTraceback.__init__``: what a job raised, still with its stack."""
 
-    def __init__(self: Any, exc: Any, tb: Any) -> None:  # noqa: N807  it stands for one
+    def __init__(self: Any, exc: Any, tb: Any) -> None:
         try:
             if _running is not None and not _running.error:
                 _running.error = errors.record(EventKind.ERROR_RAISED, exc)
@@ -181,7 +181,7 @@ def _forget() -> None:
 
 
 def _make_result_item(original: Any) -> Any:
-    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:  # noqa: N807  it stands for one
+    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:
         original(self, *arguments, **keywords)
         try:
             if _running is not None and _running.last:

@@ -19,18 +19,18 @@ before recording began.
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 import weakref
 from _thread import LockType, allocate_lock
-from _thread import RLock as PlainRLock
 from itertools import repeat
 
 from clew.model.kinds import EntityKind
-from clew.probe import sites
 from clew.probe.buffer import emit
 from clew.probe.definitions import number_at
 from clew.probe.patching import Hooks, hide_frame, report
+from clew.probe.seams import _lock_events
 from clew.probe.seams._lock_events import (
     ACQUIRED,
     INTERRUPTED,
@@ -40,6 +40,7 @@ from clew.probe.seams._lock_events import (
     Made,
     begin_wait,
     end_wait,
+    is_recorded,
     limit_of,
     number_of,
 )
@@ -47,11 +48,12 @@ from clew.probe.seams._uninterrupted import cover_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType, ModuleType, TracebackType
+    from types import ModuleType, TracebackType
     from typing import Any, NoReturn
 
     from clew.probe.session import Session
 
+PlainRLock: Any = _thread.RLock
 LOCK, RLOCK = EntityKind.LOCK, EntityKind.RLOCK
 
 lock_hooks = Hooks("threading.Lock")
@@ -59,29 +61,16 @@ rlock_hooks = Hooks("threading.RLock")
 _getframe: Any = sys._getframe
 
 _WAIT, _TRY = (True,), (False,)
-_INSIDE = frozenset(
-    {
-        "threading",
-        "queue",
-        "concurrent.futures.thread",
-        "concurrent.futures.process",
-        "concurrent.futures._base",
-    }
-)
-"""Modules whose locks are the inside of primitives that are recorded themselves."""
-_everybody = False
-"""The setting ``locks`` is ``all``."""
 
 
 def install(module: ModuleType, session: Session) -> None:
     """Put the classes in the place of *module*'s names; teach dill, if it is there."""
-    global _everybody
     if module.__name__ == "dill":
         _teach_dill(module)
         return
-    _everybody = session.config.locks == "all"
     if session.config.locks == "off":
         return
+    _lock_events.is_for_everybody = session.config.locks == "all"
     if lock_hooks.name not in session.config.disable:
         lock_hooks.replace(module, "Lock", lambda original: Lock)
         lock_hooks.replace(module.Condition, "_is_owned", _make_is_owned)
@@ -100,21 +89,13 @@ def _teach_dill(dill: Any) -> None:
             dispatch[ours] = dispatch[plain]
 
 
-def _is_recorded(frame: FrameType) -> bool:
-    """Tell whether a lock made by the code in *frame* is to record."""
-    if not _everybody:
-        return sites.tier_of(frame.f_code) == sites.USER
-    name = frame.f_globals.get("__name__", "")
-    return name not in _INSIDE and not (isinstance(name, str) and name.startswith("clew."))
-
-
 class _LockMeta(type):
     """``threading.Lock`` as a class: locks that do not record are instances of it too."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, LockType)
 
-    def __subclasscheck__(cls, subclass: type) -> bool:
+    def __subclasscheck__(cls, subclass: Any) -> bool:
         return subclass is cls or issubclass(subclass, LockType)
 
 
@@ -124,7 +105,7 @@ class Lock(metaclass=_LockMeta):
     __slots__ = ("__weakref__", "_block", "_made", "_released", "_tries")
 
     # What asks an object for its class (isinstance, singledispatch) is told the plain one.
-    __class__ = property(lambda self: LockType)  # pyright: ignore[reportAssignmentType]
+    __class__ = property(lambda self: LockType)  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Return a lock that records, or a plain one, by who calls."""
@@ -135,7 +116,7 @@ class Lock(metaclass=_LockMeta):
             raise
         try:
             frame = _getframe(1)
-            if lock_hooks.failures or not _is_recorded(frame):
+            if lock_hooks.failures or not is_recorded(frame):
                 return block
             self = object.__new__(cls)
             self._block = block
@@ -261,7 +242,7 @@ def _make_is_owned(original: Any) -> Any:
 class _RLockMeta(type):
     """``type(threading.RLock())``: RLocks that do not record are instances of it too."""
 
-    def __instancecheck__(cls, instance: object) -> bool:
+    def __instancecheck__(cls: Any, instance: object) -> bool:
         return isinstance(instance, PlainRLock) if cls is RLock else type.__instancecheck__(cls, instance)
 
 
@@ -287,7 +268,7 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
             if frame.f_code is _CONDITION_CODE:
                 owner = weakref.ref(frame.f_locals["self"])
                 frame = frame.f_back
-            if rlock_hooks.failures or not _is_recorded(frame):
+            if rlock_hooks.failures or not is_recorded(frame):
                 return PlainRLock(*args, **kwargs)
             self: Any = PlainRLock.__new__(cls, *args, **kwargs)
             self._made = Made(frame, owner)
@@ -380,7 +361,7 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
         """Lock it as often as before ``_release_save``."""
         try:
             if state[0] == 1:
-                for got in map(_acquire, (self,), _TRY):
+                for got in map(_acquire, (self,), _TRY):  # noqa: PLR1704  a parameter is set at entry, for the handler
                     break
             if not got:
                 began = begin_wait(self, RLOCK, rlock_hooks)

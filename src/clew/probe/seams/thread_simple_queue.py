@@ -179,5 +179,3 @@ def _abandon_get(queue: Any, error: BaseException, began: int) -> None:
             emit(GET_ABANDON | outcome, number, monotonic_ns() - began if began else 0)
     except Exception as problem:
         hooks.failed(problem)
-
-
