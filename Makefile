@@ -34,7 +34,8 @@ format: $(STAMP) ## format the code
 demo: $(STAMP) ## record the bundled bank and show it
 	$(BIN)/clew demo
 
-bench: $(STAMP) ## measure, beside the named peers
+bench: $(STAMP) ## measure, beside the named peers (10 minutes)
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what the verbs made

@@ -386,6 +386,7 @@ def write_recording(folder: Path, events: int, *, seed: int = 1, processes: int 
 
 
 def main() -> None:
+    """Write one from the command line."""
     parser = argparse.ArgumentParser(description="Write a synthetic recording.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("events", type=int)

@@ -1,8 +1,9 @@
-"""Two tasks that hand each other an item: nothing but loop steps and queue operations.
+"""Two tasks that wake each other: nothing but loop steps, and then steps and queues.
 
-Prints nanoseconds of this thread's CPU time per round trip (2 steps, 4 queue operations).
-Usage: pingpong.py LOOP MODE, where LOOP is asyncio or uvloop and MODE is plain, debug,
-otel, viztracer, cprofile.
+Prints nanoseconds of this thread's CPU time (``step_ns``) and of the whole process's
+(``process_ns``) per loop step; with queues (``queue_ns``) per round trip: 2 steps, 4 queue operations.
+Usage: pingpong.py LOOP MODE STEPS, where LOOP is asyncio or uvloop and MODE is plain,
+span (one ``clew.span`` around each step), otel (one span around each step), viztracer or cprofile.
 """
 
 from __future__ import annotations
@@ -13,31 +14,14 @@ import statistics
 import sys
 import time
 
-ROUND_TRIPS = 20_000
+from observers import events_so_far, start
+
 REPEATS = 5
 
 
-async def ping(a, b, n):
-    for i in range(n):
-        await a.put(i)
-        await b.get()
-
-
-async def pong(a, b, n):
-    for i in range(n):
-        await a.get()
-        await b.put(i)
-
-
-async def play():
-    a, b = asyncio.Queue(1), asyncio.Queue(1)
-    await asyncio.gather(ping(a, b, ROUND_TRIPS), pong(a, b, ROUND_TRIPS))
-
-
-async def ping_futures(n, box):
-    """The same with bare futures: two steps and no queue."""
+async def wake_each_other(steps, box):
     loop = asyncio.get_running_loop()
-    for _ in range(n):
+    for _ in range(steps):
         mine = loop.create_future()
         theirs, box[0] = box[0], mine
         if theirs is not None:
@@ -47,39 +31,88 @@ async def ping_futures(n, box):
         box[0].set_result(None)
 
 
-async def play_futures():
+async def wake_each_other_in_spans(steps, box, begin):
+    """The same, with each step in a span."""
+    loop = asyncio.get_running_loop()
+    for _ in range(steps):
+        with begin("step"):
+            mine = loop.create_future()
+            theirs, box[0] = box[0], mine
+            if theirs is not None:
+                theirs.set_result(None)
+            await mine
+    if box[0] is not None and not box[0].done():
+        box[0].set_result(None)
+
+
+async def play_futures(steps, begin):
     box = [None]
-    tasks = [asyncio.ensure_future(ping_futures(ROUND_TRIPS, box)) for _ in range(2)]
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    each = steps // 2
+    if begin is None:
+        players = [wake_each_other(each, box) for _ in range(2)]
+    else:
+        players = [wake_each_other_in_spans(each, box, begin) for _ in range(2)]
+    tasks = [asyncio.ensure_future(player) for player in players]
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
 
 
-def main(loop: str, mode: str) -> None:
+async def play_queues(steps, begin):
+    there, back = asyncio.Queue(1), asyncio.Queue(1)
+
+    async def ping():
+        for number in range(steps // 2):
+            await there.put(number)
+            await back.get()
+
+    async def pong():
+        for number in range(steps // 2):
+            await there.get()
+            await back.put(number)
+
+    await asyncio.gather(ping(), pong())
+
+
+def main(loop: str, mode: str, steps: int) -> None:
     factory = asyncio.SelectorEventLoop
     if loop == "uvloop":
         import uvloop
 
         factory = uvloop.Loop
-    if mode == "viztracer":
-        from viztracer import VizTracer
+    observer = start(mode, entries=3_000_000)
+    begin = None
+    if mode == "otel":
+        begin = observer.begin
+    elif mode == "span":
+        import clew
 
-        VizTracer(tracer_entries=3_000_000, verbose=0).start()
-    elif mode == "cprofile":
-        import cProfile
+        begin = clew.span
+    figures = {}
+    programs = {"step": (play_futures, steps)}
+    if begin is None:
+        programs["queue"] = (play_queues, steps // 2)
+    for name, (program, number) in programs.items():
+        own, whole, events = [], [], []
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(program(number // 10, begin))
+            for _ in range(REPEATS):
+                count = events_so_far()
+                process, thread = time.process_time_ns(), time.thread_time_ns()
+                runner.run(program(number, begin))
+                own.append((time.thread_time_ns() - thread) / number)
+                whole.append((time.process_time_ns() - process) / number)
+                events.append((events_so_far() - count) / number)
+        scale = 1 if name == "step" else 2
+        figures[f"{name}_ns"] = min(own) * scale
+        figures[f"{name}_process_ns"] = min(whole) * scale
+        figures[f"{name}_events"] = statistics.median(events) * scale
+    if mode == "otel":
+        observer.provider.shutdown()
+        made = REPEATS * steps + steps // 10
+        figures["lost"] = 1 - observer.exporter.spans / made
+    print(json.dumps(figures))
 
-        cProfile.Profile().enable()
-    results: dict[str, float] = {}
-    for name, program in (("queue_ns", play), ("futures_ns", play_futures)):
-        times = []
-        for _ in range(REPEATS):
-            with asyncio.Runner(loop_factory=factory, debug=mode == "debug") as runner:
-                begin = time.thread_time_ns()
-                runner.run(program())
-                times.append((time.thread_time_ns() - begin) / ROUND_TRIPS)
-        results[name] = statistics.median(times)
-    print(json.dumps(results))
 
-
-main(*sys.argv[1:])
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -6,7 +6,8 @@ Each request waits 2 ms, as for a database, and then does the rest of its work: 
 Prints requests per second, and microseconds of the service's CPU time per request: the
 second figure is what a busy core feels, and the one that a loaded machine changes least.
 
-Usage: web_service.py WORK [REQUESTS [CONCURRENCY]]
+Usage: web_service.py MODE WORK REQUESTS CONCURRENCY, where MODE is plain, otel (the
+instrumentations of Starlette and httpx).
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True, env=environ)
 
 
-def serve(work: str, requests: int, concurrency: int):
+def serve(mode: str, work: str, requests: int, concurrency: int):
     import httpx
     import uvicorn
+    from observers import start as observe
     from starlette.applications import Starlette
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
@@ -87,13 +89,19 @@ def serve(work: str, requests: int, concurrency: int):
             await client.get(url)
         return PlainTextResponse("item " + request.path_params["id"])
 
+    application = Starlette(routes=[Route("/items/{id}", item)])
+    observer = observe(mode)
+    if mode == "otel":
+        from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+        from opentelemetry.instrumentation.starlette import StarletteInstrumentor
+
+        StarletteInstrumentor.instrument_app(application, tracer_provider=observer.provider)
+        HTTPXClientInstrumentor.instrument_client(client, tracer_provider=observer.provider)
     # Named as TCP, or asyncio would not turn off Nagle's algorithm on what it accepts.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen(256)
-    config = uvicorn.Config(
-        Starlette(routes=[Route("/items/{id}", item)]), log_level="warning", access_log=False, lifespan="off"
-    )
+    config = uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
 
     async def main():
@@ -104,7 +112,11 @@ def serve(work: str, requests: int, concurrency: int):
         cpu = time.process_time() - begin
         server.should_exit = True
         await serving
-        print(json.dumps({"rate": rate, "cpu_us": cpu / (requests + WARM_UP) * 1e6}))
+        figures = {"rate": rate, "cpu_us": cpu / (requests + WARM_UP) * 1e6}
+        if mode == "otel":
+            observer.provider.force_flush()
+            figures["spans"] = observer.exporter.spans / (requests + WARM_UP)
+        print(json.dumps(figures))
 
     asyncio.run(main())
     backend.kill()
@@ -118,4 +130,4 @@ if __name__ == "__main__":
     elif role == "load":
         asyncio.run(load(*map(int, rest)))
     else:
-        serve(role, *map(int, [*rest, "3000", "16"][:2] if len(rest) < 2 else rest))
+        serve(role, rest[0], *map(int, rest[1:]))

@@ -1,0 +1,1 @@
+"""The benchmarks, one module each: ``measure(plan)`` returns its section of the page."""
