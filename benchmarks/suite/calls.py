@@ -54,10 +54,10 @@ def measure(plan: Plan) -> Section:
             Case("sampled", PROGRAM, ("plain", *long), python=python, clew=("--calls=sampled",)),
         ]
         figures = interleave(cases, plan)
-        for name in LABELS:
+        for name, label in LABELS.items():
             is_long = name == "sampled"
             plain, count = figures["plain, long" if is_long else "plain"], counts[long if is_long else short]
-            rows.append((version, LABELS[name], *_cells(figures[name], plain, count, " mean" if is_long else "")))
+            rows.append((version, label, *_cells(figures[name], plain, count, " mean" if is_long else "")))
     head = ("Python", "observed by", "fib, ns a call", "fib, ×", "calculator, ns a call", "calculator, ×", "dropped")
     return Section("Every function call", METHOD, [Table("", head, rows)])
 

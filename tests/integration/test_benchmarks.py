@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.harness import Case, Plan, interleave_calls
 from benchmarks.report import Section, Table, Target, document
 
