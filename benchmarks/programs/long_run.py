@@ -1,7 +1,7 @@
 """An asyncio program that goes on: clients take a lock, queue work, wait for its result; workers do it.
 
-Prints, each time another third of the work is done, how many MiB of memory are resident,
-and at the end what it took.
+Prints, each time another third of the work is done, how many MiB of memory are resident
+and how many of them private, and at the end what it took.
 Usage: long_run.py MODE REQUESTS [FILE], where MODE is plain or viztracer (which saves to FILE).
 """
 
@@ -19,12 +19,10 @@ from observers import events_so_far, start
 CLIENTS, WORKERS = 20, 5
 
 
-def resident_mib() -> float:
-    """Return the resident memory of this process, shared memory included."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    raise LookupError("VmRSS")
+def memory_mib() -> tuple[float, float]:
+    """Return the resident memory of this process: all of it, and what is private to it."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
 
 
 async def check(number):
@@ -58,7 +56,7 @@ async def main(requests: int, figures: dict[str, float]) -> None:
         # The first is to warm up: what any program allocates once.
         numbers = iter(range(requests // 30 if third == 0 else requests // 3))
         await asyncio.gather(*(client(numbers, work, lock, balance) for _ in range(CLIENTS)))
-        figures[f"mib_{third}"] = resident_mib()
+        figures[f"mib_{third}"], figures[f"private_mib_{third}"] = memory_mib()
         figures[f"events_{third}"] = events_so_far()
     for task in workers:
         task.cancel()
