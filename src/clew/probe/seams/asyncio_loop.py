@@ -31,6 +31,7 @@ from clew.probe import buffer, errors, journal, sites
 from clew.probe.definitions import define_entity
 from clew.probe.patching import Hooks, hide_frame, report
 from clew.probe.seams import asyncio_awaits
+from clew.probe.seams._unsampled import is_left_out
 from clew.probe.seams.asyncio_wakes import enter_loop, pass_end_on
 
 TYPE_CHECKING = False
@@ -66,8 +67,6 @@ wakes: dict[int, tuple[int, int]] = {}
 _beginning: dict[int, int] = {}
 """Numbers of the eager tasks that run their first step, by ``id()`` of their coroutine: a
 task that yields in it schedules itself before its factory returned."""
-_left_out: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Coroutines whose tasks are not recorded."""
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
@@ -168,7 +167,7 @@ class _EagerFactory:
     def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
         if not loop.is_running():
             return self.factory(loop, coroutine, **options)
-        if not _SPAN.get() or _is_left_out(coroutine):
+        if not _SPAN.get() or is_left_out(coroutine):
             return _leave_out_task(self.factory(loop, coroutine, **options))
         try:
             state = buffer.thread_state()
@@ -203,15 +202,6 @@ class _EagerFactory:
             hooks.failed(error)
         state.scope, state.cursor = outer, cursor
         return task
-
-
-def leave_out(coroutine: Any) -> None:
-    """Do not record the task that is about to be made of *coroutine*: its run is not sampled."""
-    _left_out.add(coroutine)
-
-
-def _is_left_out(coroutine: Any) -> bool:
-    return bool(_left_out) and coroutine in _left_out
 
 
 def _leave_out_task(task: Any) -> Any:
@@ -329,7 +319,7 @@ def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
             coroutine = _get_coro(task)
             if _beginning and id(coroutine) in _beginning:
                 tasks[id(task)] = _beginning[id(coroutine)]
-            elif span and not _is_left_out(coroutine):
+            elif span and not is_left_out(coroutine):
                 register(task, state)
             else:
                 tasks[id(task)] = 0
@@ -530,7 +520,7 @@ def meet(owner: Any, state: ThreadState) -> tuple[int, Any]:
         return state.thread, None
     number = tasks.get(id(owner))
     if number is None:
-        if _is_left_out(_get_coro(owner)):
+        if is_left_out(_get_coro(owner)):
             number = tasks[id(owner)] = 0
             return number, owner
         return register(owner, state), owner
