@@ -165,7 +165,10 @@ class Server:
         self.sites = {name: out.define("sites", "/srv/bank/bank.py", 10 * i, name) for i, name in enumerate(names, 1)}
         out.define("entities", E.PROCESS, self.name, "process", 0, 0, 0, "")
         out.define("entities", E.THREAD, "MainThread", "thread", PROCESS, 0, 0, "")
-        out.define("spans", self.trace >> 64, self.trace & (1 << 64) - 1, 1, 0, 0, 0, SpanRole.RUN, 0, self.name)
+        self.ids = {MAIN_SPAN: (self.trace, self.random.getrandbits(64))}
+        """Trace id and span id of every open span."""
+        halves = self.trace >> 64, self.trace & (1 << 64) - 1
+        out.define("spans", *halves, self.ids[MAIN_SPAN][1], 0, 0, SpanKind.INTERNAL, SpanRole.RUN, 0, self.name)
         start = out.emit(self.now, K.LIFE_PROCESS_START, scope=MAIN_THREAD, entity=PROCESS, span=MAIN_SPAN)
         out.emit(self.now, K.LIFE_RUN_START, scope=MAIN_THREAD, entity=PROCESS, span=MAIN_SPAN, cause=start)
         self.locks = [Lock(self._entity(E.LOCK, f"Bank.lock_{i}", "asyncio.locks.Lock")) for i in range(8)]
@@ -310,11 +313,12 @@ class Server:
         self, name: str, *, role: SpanRole = SpanRole.STEP, effect: Op = Op.NONE, site: int = 0
     ) -> tuple[int, int]:
         parent = self.task.span
-        trace = self.random.getrandbits(128) if role else self.trace
+        trace, parent_id = (self.random.getrandbits(128), 0) if role else self.ids[parent]
+        span_id = self.random.getrandbits(64)
         kind = SpanKind.SERVER if role else (SpanKind.CLIENT if effect else SpanKind.INTERNAL)
-        number = self.out.define(
-            "spans", trace >> 64, trace & (1 << 64) - 1, self.random.getrandbits(64), parent, parent, kind, role, effect, name
-        )  # fmt: skip
+        halves = trace >> 64, trace & (1 << 64) - 1
+        number = self.out.define("spans", *halves, span_id, parent_id, parent, kind, role, effect, name)
+        self.ids[number] = (trace, span_id)
         self.task.span = number
         start = K.EFFECT_CALL if effect else (K.LIFE_RUN_START if role else K.LIFE_SPAN_START)
         self._emit(start, op=effect, site=site)
@@ -322,6 +326,7 @@ class Server:
 
     def _end_span(self, kind: int, span: tuple[int, int], *, op: int = 0, outcome: int = Outcome.OK) -> None:
         self._emit(kind, op=op, outcome=outcome, span=span[0])
+        del self.ids[span[0]]
         self.task.span = span[1]
 
     def _main(self) -> Generator[Any, None, None]:

@@ -16,6 +16,7 @@ from benchmarks.synthetic import write_recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.recordings import Process, write
+from tests.support.strategies import contents_of_streams
 
 from clew.cli.main import main
 from clew.convert.jsonl import DEFINITIONS, lines_of
@@ -179,50 +180,6 @@ class TestRoundTrip:
 
         assert facts_of(again) == facts_of(recording)
         assert len(again.streams[0].headers) > 30
-
-
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-JSON_OBJECTS = st.dictionaries(
-    st.text(max_size=4),
-    st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(max_size=4),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-        max_leaves=6,
-    ),
-    max_size=3,
-)
-
-
-@st.composite
-def contents_of_streams(draw: Any) -> StreamContent:
-    """Anything that fits the columns of a stream."""
-    seqs = sorted(draw(st.sets(st.integers(1, 2**64 - 1) | st.integers(1, 50), max_size=12)))
-    columns = empty_columns()
-    columns["seq"] = array("Q", seqs)
-    for spec in schema.EVENTS.columns:
-        numbers = st.integers(0, 2 ** (8 * spec.width) - 1)
-        columns[spec.name].extend(draw(st.lists(numbers, min_size=len(seqs), max_size=len(seqs))))
-    attrs = {seq: draw(TEXTS | JSON_OBJECTS.map(json.dumps)) for seq in seqs if draw(st.booleans())}
-    big = st.integers(0, 2**64 - 1)
-    remote = {seq: (draw(big), draw(big)) for seq in seqs if draw(st.booleans())}
-    definitions: dict[str, list[Any]] = {}
-    for table, _ in DEFINITIONS.values():
-        rows = draw(st.lists(rows_of_table(table), max_size=3, unique_by=lambda row: row[0]))
-        definitions[table.name] = sorted(rows, key=lambda row: row[0])
-    end = draw(st.none() | JSON_OBJECTS)
-    return StreamContent(draw(big), draw(JSON_OBJECTS), columns, attrs, remote, definitions, end)
-
-
-@st.composite
-def rows_of_table(draw: Any, table: schema.TableSpec) -> tuple[Any, ...]:
-    return tuple(
-        draw(TEXTS if column.holds == "string" else st.integers(0, 2 ** (8 * column.width) - 1))
-        for column in table.columns
-    )
 
 
 BAD_LINES = {

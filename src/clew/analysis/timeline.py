@@ -1,4 +1,4 @@
-"""What the drawing formats share: one process as intervals, all processes on one clock."""
+"""One process as intervals, and all processes of a recording on one clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
 from clew.analysis.waits import waits_of
 from clew.format import schema
-from clew.model.kinds import EntityKind, Operation, slug_of
+from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,6 +93,39 @@ class ProcessTimeline:
         """What people call the process."""
         return str(self.stream.process.get("service") or self.stream.path.stem)
 
+    @property
+    def pid(self) -> int:
+        """The operating system's number of the process."""
+        return _number(self.stream.process.get("pid"))
+
+    @property
+    def end(self) -> dict[str, Any]:
+        """What is known of its end; empty while it runs, or if that was never written."""
+        return self.stream.end or {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the recording has not come to the end of the process yet."""
+        return self.stream.end is None
+
+    @property
+    def ended_orderly(self) -> bool:
+        """Whether the process said itself that it ends: it was not killed, and did not crash."""
+        return self.end.get("reason") == "exit"
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for the signal that ended it; None if that is not known."""
+        code = self.end.get("exit")
+        return code if type(code) is int else None
+
+    @property
+    def dropped(self) -> int:
+        """How many events were lost: numbers of the stream that no event has, but for the gaps' own."""
+        seq = self.columns["seq"]
+        missing = int(seq.max()) - len(seq) if len(seq) else 0
+        return missing + int((self.columns["kind"] == EventKind.GAP_DROPPED).sum())
+
     def kinds_of(self, entities: NDArray[Any]) -> NDArray[Any]:
         """Return the ``EntityKind`` of each of *entities*, 0 where it is not defined."""
         return look_up(self.entities, "kind", entities)
@@ -108,11 +141,15 @@ class ProcessTimeline:
         return name or type_name or f"#{entity}"
 
     def label_of(self, entity: int) -> str:
-        """Name any entity with its kind: ``lock Bank.lock``."""
+        """Name any entity with its kind: ``lock Bank.lock``, or ``lock of connect`` by who made it."""
         row = self.data.entities.get(entity)
         if row is None:
             return f"#{entity}"
-        name = self.name_of(entity) if row[1] == EntityKind.TASK else row[2] or f"#{entity}"
+        if row[1] == EntityKind.TASK:
+            name = self.name_of(entity)
+        else:
+            function = self.function_of(row[5])
+            name = row[2] or (f"of {function}" if function else f"#{entity}")
         return f"{slug_of(EntityKind, row[1]) or 'entity'} {name}"
 
     def wait_label_of(self, entity: int, op: int) -> str:
@@ -133,6 +170,25 @@ class ProcessTimeline:
         """Name a place in the code: ``bank.py:31 transfer``; empty if it is not known."""
         row = self.data.sites.get(site)
         return f"{row[1]}:{row[2]} {row[3]}" if row else ""
+
+    def place_of(self, site: int) -> str:
+        """Name a place in the code as short as it is still found: ``bank/app.py:31 transfer``."""
+        row = self.data.sites.get(site)
+        if row is None:
+            return ""
+        file = str(row[1])
+        for part in ("/site-packages/", "/dist-packages/"):
+            file = file.rpartition(part)[2]
+        folder = str(self.stream.process.get("cwd") or "").rstrip("/") + "/"
+        file = file.removeprefix(folder)
+        if file.startswith("/"):
+            file = "/".join(file.split("/")[-2:])
+        return f"{file}:{row[2]} {row[3]}"
+
+    def creation_site_of(self, entity: int) -> int:
+        """Return the site at which an entity was created, or first met."""
+        row = self.data.entities.get(entity)
+        return row[5] if row is not None else 0
 
     def function_of(self, site: int) -> str:
         """Return the function at a site; empty if it is not known."""

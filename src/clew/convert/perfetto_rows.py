@@ -134,9 +134,9 @@ class Drawing:
         shift, last = timeline.shift_ns, int(steps.end_ns.max()) if len(steps.rows) else 0
         labels: dict[tuple[int, int, int], str] = {}
         threads = {task: self._place(row) for task, row in self.rows.thread_of.items()}
-        rows = steps.rows
-        for scope, start, end, has_ended, seq, op, site in rows_of(
-            steps.scope, steps.start_ns, steps.end_ns, steps.has_ended, columns["seq"][rows], columns["op"][rows],
+        rows, are_tasks = steps.rows, timeline.kinds_of(steps.scope) == EntityKind.TASK
+        for scope, is_task, start, end, has_ended, seq, op, site in rows_of(
+            steps.scope, are_tasks, steps.start_ns, steps.end_ns, steps.has_ended, columns["seq"][rows], columns["op"][rows],
             columns["site"][rows],
         ):  # fmt: skip
             key = (scope, op, site)
@@ -144,14 +144,11 @@ class Drawing:
             if label is None:
                 label = labels[key] = quote(timeline.step_label(scope, op, site))
             until = end + shift if has_ended or end < last else None
-            args = f'"seq":{seq}'
-            thread = threads.get(scope)
-            if thread is None:
-                if site:
-                    args += f',"site":{quote(timeline.site_of(site))}'
-                yield self.slice(self.place_of(scope), start + shift, until, label, "step", args)
-            else:
+            args = f'"seq":{seq},"site":{quote(timeline.site_of(site))}' if site else f'"seq":{seq}'
+            thread = threads.get(scope) if is_task else self.place_of(scope)
+            if thread is not None:
                 yield self.slice(thread, start + shift, until, label, "step", args)
+            if is_task:
                 yield self.slice(self.place_of(scope), start + shift, until, '"run"', "run", args)
 
     # -- what lies between the steps of a task

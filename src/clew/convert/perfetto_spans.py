@@ -22,21 +22,28 @@ if TYPE_CHECKING:
     from clew.convert.perfetto_rows import Drawing
     from clew.format.events import Row
 
-_SPAN_ID, _PARENT_SPAN_ID = 4 - 1, 5 - 1
+_Key = tuple[int, int, int]
+"""Both halves of a trace id, and a span id."""
 
 
-def remote_parents(timelines: list[ProcessTimeline]) -> set[int]:
-    """Return the ids of the spans that have a child in another process."""
-    homes: dict[int, ProcessTimeline] = {}
+def _own_key(definition: Row) -> _Key:
+    return definition[1], definition[2], definition[3]
+
+
+def _parent_key(definition: Row) -> _Key:
+    return definition[1], definition[2], definition[4]
+
+
+def remote_parents(timelines: list[ProcessTimeline]) -> dict[_Key, int]:
+    """Number the spans that have a child in another process."""
+    homes = {_own_key(row): timeline for timeline in timelines for row in timeline.data.spans.values()}
+    parents: dict[_Key, int] = {}
     for timeline in timelines:
         for row in timeline.data.spans.values():
-            homes[row[_SPAN_ID]] = timeline
-    return {
-        row[_PARENT_SPAN_ID]
-        for timeline in timelines
-        for row in timeline.data.spans.values()
-        if row[_PARENT_SPAN_ID] and homes.get(row[_PARENT_SPAN_ID], timeline) is not timeline
-    }
+            key = _parent_key(row)
+            if homes.get(key, timeline) is not timeline:
+                parents.setdefault(key, len(parents) + 1)
+    return parents
 
 
 class _Open:
@@ -50,12 +57,12 @@ class _Open:
         self.text = text
 
 
-def span_events(drawing: Drawing, parents: set[int]) -> Iterator[str]:
+def span_events(drawing: Drawing, parents: dict[_Key, int]) -> Iterator[str]:
     """Draw the spans of one process.
 
     Args:
         drawing: The process.
-        parents: Ids of the spans that have a child in another process.
+        parents: Numbers of the spans that have a child in another process.
     """
     timeline, spans = drawing.timeline, drawing.timeline.spans
     order = np.lexsort((-spans.end_ns, spans.start_ns, spans.scope))
@@ -108,9 +115,9 @@ def _kind(role: int, op: int) -> str:
     return "run" if role == SpanRole.RUN else slug_of(Operation, op) or "span"
 
 
-def _begin(drawing: Drawing, i: int, definition: Row, track: int, parents: set[int]) -> str:
+def _begin(drawing: Drawing, i: int, definition: Row, track: int, parents: dict[_Key, int]) -> str:
     timeline, spans = drawing.timeline, drawing.timeline.spans
-    _, trace_high, trace_low, span_id, parent_span_id, *_, name = definition
+    _, trace_high, trace_low, span_id, *_, name = definition
     args = [
         f'"kind":"{_kind(*definition[-3:-1])}","trace":"{trace_high:016x}{trace_low:016x}","span":"{span_id:016x}"',
         f'"in":{quote(timeline.name_of(int(spans.scope[i])))}',
@@ -119,12 +126,11 @@ def _begin(drawing: Drawing, i: int, definition: Row, track: int, parents: set[i
         args.append(f'"start":{{{drawing.event_args(int(spans.start_rows[i]))}}}')
     if spans.end_rows[i] >= 0:
         args.append(f'"end":{{{drawing.event_args(int(spans.end_rows[i]))}}}')
-    if span_id in parents:
-        arrow = f',"bind_id":"0x{span_id:x}","flow_out":true'
-    elif parent_span_id in parents:
-        arrow = f',"bind_id":"0x{parent_span_id:x}","flow_in":true'
-    else:
-        arrow = ""
+    arrow = ""
+    if number := parents.get(_own_key(definition)):
+        arrow = f',"bind_id":"0x{number:x}","flow_out":true'
+    elif number := parents.get(_parent_key(definition)):
+        arrow = f',"bind_id":"0x{number:x}","flow_in":true'
     return (
         f'{{"ph":"b","pid":{drawing.rows.pid},"id2":{{"local":"{track}"}},"cat":"span",'
         f'"name":{quote(name or "span")},"ts":{microseconds(int(spans.start_ns[i]) + timeline.shift_ns)}{arrow},'

@@ -58,17 +58,15 @@ class Rows:
         self.end_ns = _ends_with_steps(timeline)
         """When each of the timeline's lifetimes ends, its last step included."""
         is_thread = lifetimes.kind == EntityKind.THREAD
-        threads = np.flatnonzero(is_thread)
         tasks = np.flatnonzero(~is_thread)
         tasks = tasks[np.lexsort((lifetimes.id[tasks], lifetimes.start_ns[tasks]))]
         homes = timeline.thread_of(lifetimes.id[tasks])
         has_own = len(tasks) <= MAX_OWN_ROWS
-        for i in threads.tolist():
-            thread = int(lifetimes.id[i])
-            row = self._add(timeline.name_of(thread))
-            self.of[thread] = row
+        # Also threads that did nothing themselves, but ran tasks.
+        for thread in np.union1d(lifetimes.id[is_thread], homes[homes > 0]).tolist():
+            row = self.of[thread] = self._add(timeline.name_of(thread))
             self._add_tasks(timeline, tasks[homes == thread], row, has_own=has_own)
-        self._add_tasks(timeline, tasks[~np.isin(homes, lifetimes.id[threads])], None, has_own=has_own)
+        self._add_tasks(timeline, tasks[homes == 0], None, has_own=has_own)
         # Scopes whose definition was lost are known by number only.
         for scope in np.unique(timeline.columns["scope"]).tolist():
             if scope and scope not in self.of:

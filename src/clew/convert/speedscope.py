@@ -75,25 +75,44 @@ def _title(timeline: ProcessTimeline, scope: int) -> str:
 
 
 def _call_profiles(timeline: ProcessTimeline, frames: Frames) -> Iterator[Iterable[str]]:
-    columns, shift = timeline.columns, timeline.shift_ns
-    for scope, rows in _by_scope(timeline, _MARKS[CALLS]):
-        profile = Profile(_title(timeline, scope), int(columns["t_ns"][rows[0]]) + shift)
-        for row in rows:
-            at = int(columns["t_ns"][row]) + shift
-            if columns["kind"][row] == EventKind.LIFE_CALL_START:
-                profile.open(frames.of_site(timeline, int(columns["site"][row])), at)
-            elif profile.stack:
-                profile.close(at, down_to=len(profile.stack) - 1)
+    calls, shift = timeline.calls, timeline.shift_ns
+    scopes: dict[int, list[int]] = {}
+    for call, scope in enumerate(calls.scope.tolist()):
+        scopes.setdefault(scope, []).append(call)
+    sites = timeline.columns["site"]
+    for scope, of_scope in scopes.items():
+        profile = Profile(_title(timeline, scope), int(calls.start_ns[of_scope[0]]) + shift)
+        ends: list[int | None] = []
+        for call in of_scope:
+            start = int(calls.start_ns[call]) + shift
+            _close(profile, ends, start)
+            profile.open(frames.of_site(timeline, int(sites[calls.start_rows[call]])), start)
+            ends.append(int(calls.end_ns[call]) + shift if calls.has_ended[call] else None)
+        _close(profile, ends, None)
         yield profile.encode()
+
+
+def _close(profile: Profile, ends: list[int | None], now: int | None) -> None:
+    """Close the calls that ended until *now* (None: at any time); *ends* is what the stack is of."""
+    while ends:
+        end = ends[-1]
+        if end is None or (now is not None and end > now):
+            return
+        ends.pop()
+        profile.close(end, down_to=len(ends))
 
 
 def _sample_profiles(timeline: ProcessTimeline, frames: Frames) -> Iterator[Iterable[str]]:
     columns, shift = timeline.columns, timeline.shift_ns
     for scope, rows in _by_scope(timeline, _MARKS[SAMPLES]):
-        times = sorted(int(columns["t_ns"][row]) + shift for row in rows)
-        weights = [b - a for a, b in pairwise(times)]
-        # A sample stands for the time until the next one; the last for as long as usual.
-        weights.append(sorted(weights)[len(weights) // 2] if weights else 1)
+        rows.sort(key=lambda row: int(columns["t_ns"][row]))
+        times = [int(columns["t_ns"][row]) + shift for row in rows]
+        weights = [int(columns["arg"][row]) for row in rows]
+        if not any(weights):
+            # Recorded by something that does not say it: the time until the next one,
+            # and for the last as long as usual.
+            weights = [b - a for a, b in pairwise(times)]
+            weights.append(sorted(weights)[len(weights) // 2] if weights else 1)
         stacks = [_stack_of(timeline, row, frames) for row in rows]
         head = {"type": "sampled", "name": _title(timeline, scope), "unit": "nanoseconds"}
         bounds = {"startValue": times[0], "endValue": times[0] + sum(weights)}

@@ -135,6 +135,8 @@ class Operation(IntEnum):
     SPAWN = 19
     FORK = 20
     THREADSAFE = 21
+    EXEC = 22
+    RESUME = 24
     # effects
     HTTP = 32
     DB = 33
@@ -172,6 +174,7 @@ class Outcome(IntEnum):
     CANCELLED = 3
     TIMEOUT = 4
     WOULD_BLOCK = 5
+    SUSPENDED = 6
 
     @property
     def slug(self) -> str:

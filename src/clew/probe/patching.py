@@ -65,6 +65,8 @@ class Hooks:
 
     def failed(self, error: BaseException) -> None:
         """Count a failure of a hook; at the first one, disable the group and note it."""
+        if isinstance(error, RecursionError):
+            return  # the program is at its limit: no bug of the hook
         self.failures += 1
         if self.failures == 1:
             self.remove()

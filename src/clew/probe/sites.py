@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 USER, LIBRARY, HIDDEN, END = 0, 1, 2, 3
+"""Tiers; END is hidden code beyond which no walk goes (``end_at``)."""
 
 MAX_CODES = 8192
 """Code objects remembered; beyond it all are forgotten and met anew, so that a program
@@ -28,7 +29,8 @@ MAX_DEPTH = 24
 """Frames looked at for user code: deep library stacks get their library line instead."""
 
 _next_site = itertools.count(1).__next__
-_tiers: dict[int, int] = {}
+tiers: dict[int, int] = {}
+"""Tier by ``id()`` of every code object that was met: the inside of ``tier_of``, for speed."""
 _sites: dict[int, dict[int, int]] = {}
 _user_sites: dict[int, dict[int, int]] = {}
 """Those of ``_sites`` that belong to user code."""
@@ -60,14 +62,14 @@ def _meet(code: CodeType) -> int:
     """Sort a code object that was not seen before, and remember it."""
     if len(_codes) >= MAX_CODES:
         _codes.clear()
-        _tiers.clear()
+        tiers.clear()
         _sites.clear()
         _user_sites.clear()
     key = id(code)
     _codes.append(code)  # keeps the address from becoming another code's
     offsets = _sites[key] = {}
     tier = END if any(code is end for end in _ends) else tier_of_file(code.co_filename)
-    _tiers[key] = tier
+    tiers[key] = tier
     if tier == USER:
         _user_sites[key] = offsets
     return tier
@@ -83,7 +85,7 @@ def end_at(code: CodeType) -> None:
 
 def tier_of(code: CodeType) -> int:
     """Return the tier of *code*."""
-    tier = _tiers.get(id(code))
+    tier = tiers.get(id(code))
     return _meet(code) if tier is None else tier
 
 
@@ -117,7 +119,7 @@ def _nearest_site(frame: FrameType | None) -> int:
         if offsets is not None:
             number = offsets.get(frame.f_lasti)
             return site_of(frame) if number is None else number
-        tier = _tiers.get(key)
+        tier = tiers.get(key)
         if tier is None:
             tier = _meet(frame.f_code)
             if tier == USER:
@@ -166,6 +168,25 @@ def site_of_code(code: CodeType, offset: int) -> int:
     return number
 
 
+def site_of_line(frame: FrameType) -> int:
+    """Return the site of the line at which *frame* stands, whatever the instruction.
+
+    Stacks that are taken again and again differ less by it.
+    """
+    code = frame.f_code
+    offsets = _sites.get(id(code))
+    if offsets is None:
+        _meet(code)
+        offsets = _sites[id(code)]
+    line = frame.f_lineno or code.co_firstlineno
+    key = -1 - line  # no instruction offset, nor the -1 of the first line
+    number = offsets.get(key)
+    if number is None:
+        number = offsets[key] = _next_site() & 0xFFFF_FFFF
+        journal.write_site((number, code.co_filename, line, code.co_qualname))
+    return number
+
+
 def line_of(code: CodeType, offset: int) -> int:
     """Return the line of instruction *offset* of *code*, its first line if unknown."""
     if offset >= 0:
@@ -179,7 +200,7 @@ def stack_of(frame: FrameType | None, limit: int) -> list[Any]:
     """Return the sites of *frame* and its callers, innermost first, hidden ones left out."""
     stack: list[int] = []
     while frame is not None and len(stack) < limit:
-        if tier_of(frame.f_code) != HIDDEN:
+        if tier_of(frame.f_code) < HIDDEN:
             stack.append(site_of(frame))
         frame = frame.f_back
     return stack
@@ -190,6 +211,6 @@ def reset() -> None:
     global _next_site
     _next_site = itertools.count(1).__next__
     _codes.clear()
-    _tiers.clear()
+    tiers.clear()
     _sites.clear()
     _user_sites.clear()

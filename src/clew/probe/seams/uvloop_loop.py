@@ -152,11 +152,12 @@ def _make_call_soon(original: Any) -> Any:
                 runner = state if state.ident == get_ident() else thread_of(self)
                 now = monotonic_ns()
                 seq = buffer.next_number()
+                slots = buffer.slots
                 if seq >= buffer.limit:
                     seq = buffer.admit(seq)
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
-                    pack_step(buffer.slots, offset, now, cause, now - woken, scope, STEP)
+                    pack_step(slots, offset, now, cause, now - woken, scope, STEP)
                 outer = runner.scope
                 runner.scope = scope
                 runner.cursor = seq
@@ -170,8 +171,11 @@ def _make_call_soon(original: Any) -> Any:
                 callback(*args)
             except BaseException as error:
                 hide_frame(error)
-                end_interrupted(runner, outer, task, scope)
+                if slots is buffer.slots:
+                    end_interrupted(runner, outer, task, scope)
                 raise
+            if slots is not buffer.slots:  # forked, see make_run
+                return
             try:
                 awaited = 0
                 waiter: Any = task._fut_waiter  # pyright: ignore[reportOptionalMemberAccess]  else a Step was made
@@ -185,7 +189,7 @@ def _make_call_soon(original: Any) -> Any:
                 if seq:
                     duration = monotonic_ns() - now
                     if duration < QUICK_NS:
-                        pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                        pack_end(slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                     else:
                         buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
                 if eager_unnamed:
