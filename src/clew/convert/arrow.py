@@ -92,7 +92,9 @@ def _events(timeline: ProcessTimeline) -> pa.Table:
             "duration_ns": _positive(duration_of_events(columns, timeline.steps)),
             "arg": pa.array(columns["arg"]),
             "cause": _positive(cause),
-            "cause_process": _remote(columns["seq"], {seq: f"{p:016x}" for seq, (p, _) in data.remote_causes.items()}, cause, process),
+            "cause_process": _remote(
+                columns["seq"], {seq: f"{p:016x}" for seq, (p, _) in data.remote_causes.items()}, cause, process
+            ),
             "attrs": _sparse(columns["seq"], data.attrs),
         }
     )
@@ -129,7 +131,9 @@ def _named(numbers: NDArray[Any], names: dict[int, str]) -> pa.Array:
     texts: dict[str, int] = {}
     codes = np.array([texts.setdefault(names[int(number)], len(texts)) for number in defined], np.int32)
     if not len(defined):
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(numbers), np.int32), mask=np.ones(len(numbers), bool)), pa.array([""]))
+        return pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(numbers), np.int32), mask=np.ones(len(numbers), bool)), pa.array([""])
+        )
     wanted = numbers.astype(np.int64)
     at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
     mask = defined[at] != wanted
@@ -259,7 +263,13 @@ def _entities(timeline: ProcessTimeline) -> pa.Table:
 
 def _sites(timeline: ProcessTimeline) -> pa.Table:
     return _table(
-        {"process": pa.string(), "site_id": pa.int64(), "file": pa.string(), "line": pa.int64(), "function": pa.string()},
+        {
+            "process": pa.string(),
+            "site_id": pa.int64(),
+            "file": pa.string(),
+            "line": pa.int64(),
+            "function": pa.string(),
+        },
         ((timeline.stream.id, *row) for _, row in sorted(timeline.data.sites.items())),
     )
 
@@ -279,7 +289,13 @@ def _edges(timeline: ProcessTimeline) -> pa.Table:
         }
     )
     remote = _table(
-        {"from_process": pa.string(), "from_seq": pa.int64(), "to_process": pa.string(), "to_seq": pa.int64(), "kind": pa.string()},
+        {
+            "from_process": pa.string(),
+            "from_seq": pa.int64(),
+            "to_process": pa.string(),
+            "to_seq": pa.int64(),
+            "kind": pa.string(),
+        },
         ((f"{process:016x}", cause, own, seq, "remote") for seq, (process, cause) in data.remote_causes.items()),
     )
     return pa.concat_tables([local, remote])

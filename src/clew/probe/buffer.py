@@ -89,12 +89,20 @@ states: weakref.WeakValueDictionary[int, ThreadState] = weakref.WeakValueDiction
 """The states of living threads, by ident: for the sampler, which looks at all of them."""
 
 
+def _define_thread() -> int:
+    return define_entity(EntityKind.THREAD, "", type_name="thread")
+
+
+define_thread: Callable[[], int] = _define_thread
+"""Defines the calling thread, of which nothing is known yet; the seam of threads knows more."""
+
+
 def thread_state() -> ThreadState:
     """Return the state of the calling thread, making it at first use."""
     try:
         return local.state
     except AttributeError:
-        return set_thread(define_entity(EntityKind.THREAD, "", type_name="thread"))
+        return set_thread(define_thread())
 
 
 def set_thread(thread: int) -> ThreadState:

@@ -139,7 +139,12 @@ class Span:
 
 def current_ids() -> tuple[int, int]:
     """Return trace id and span id of the current span; zeros if it is not recorded."""
-    return _ids.get(buffer.SPAN.get(), (0, 0, None))[:2]
+    return ids_of(buffer.SPAN.get())
+
+
+def ids_of(number: int) -> tuple[int, int]:
+    """Return trace id and span id of an open span; zeros if it is not recorded, or has ended."""
+    return _ids.get(number, (0, 0, None))[:2]
 
 
 def start_span(

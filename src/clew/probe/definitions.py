@@ -23,6 +23,8 @@ MAX_LIVE_ENTITIES = 200_000
 """Most live objects told apart; further ones share the number 0, and are counted."""
 unnamed = 0
 """Objects that got no number because ``MAX_LIVE_ENTITIES`` were alive already."""
+epoch = 0
+"""Changes when all numbers are forgotten: what remembers one elsewhere remembers it with this."""
 
 _next_entity = itertools.count(1).__next__
 _next_span = itertools.count(1).__next__
@@ -173,12 +175,13 @@ _MAX_ATTRIBUTES = 200
 
 def reset() -> None:
     """Forget every number: a forked child defines its entities anew."""
-    global _next_entity, _next_span, unnamed
+    global _next_entity, _next_span, unnamed, epoch
     _next_entity = itertools.count(1).__next__
     _next_span = itertools.count(1).__next__
     _numbers.clear()
     _references.clear()
     unnamed = 0
+    epoch += 1
 
 
 def skip_spans(number: int) -> None:

@@ -65,8 +65,9 @@ _SPAN_FIELDS = "%d\0" * 9 + "%s"
 
 def open_journal(mapping: Any, start: int, size: int) -> None:
     """Write from now on to *size* bytes of *mapping*, from byte *start* on."""
-    global _map, _start, _size, _written, _room, _owner, dropped
+    global _map, _start, _size, _written, _room, _owner, _pump, dropped
     _queue.clear()
+    _pump = allocate_lock()  # in a forked child, the old one may be held by a thread that is not there
     _map, _start, _size, _written, _room, _owner, dropped = mapping, start, size, 0, 0, getpid(), 0
 
 

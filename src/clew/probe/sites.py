@@ -28,6 +28,9 @@ that compiles code for ever does not make clew keep it for ever."""
 MAX_DEPTH = 24
 """Frames looked at for user code: deep library stacks get their library line instead."""
 
+STAND_IN = "<clew>"
+"""Name of code of ours that says it is in the user's file, so that a warning points there."""
+
 _next_site = itertools.count(1).__next__
 tiers: dict[int, int] = {}
 """Tier by ``id()`` of every code object that was met: the inside of ``tier_of``, for speed."""
@@ -68,7 +71,12 @@ def _meet(code: CodeType) -> int:
     key = id(code)
     _codes.append(code)  # keeps the address from becoming another code's
     offsets = _sites[key] = {}
-    tier = END if any(code is end for end in _ends) else tier_of_file(code.co_filename)
+    if code.co_name == STAND_IN:
+        tier = HIDDEN
+    elif any(code is end for end in _ends):
+        tier = END
+    else:
+        tier = tier_of_file(code.co_filename)
     tiers[key] = tier
     if tier == USER:
         _user_sites[key] = offsets

@@ -79,7 +79,10 @@ def _check(statement: str) -> None:
     if len(kinds) != 1 or kinds[0] not in _READING:
         found = " and ".join(kind.name for kind in kinds) or "nothing"
         raise SqlError(
-            "sql-read-only", f"the query is {found}", "expected one SELECT (or WITH … SELECT)", "ask without changing anything"
+            "sql-read-only",
+            f"the query is {found}",
+            "expected one SELECT (or WITH … SELECT)",
+            "ask without changing anything",
         )
 
 

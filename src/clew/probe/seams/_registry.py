@@ -57,6 +57,14 @@ SEAMS: dict[str, tuple[str, ...]] = {
     "multiprocesses": ("multiprocessing.process", "multiprocessing.popen_forkserver", "multiprocessing.util"),
     "errors": ("builtins", "asyncio", "uvloop"),
     "logs": ("logging",),
+    "threads": ("threading",),
+    "thread_locks": ("threading", "dill"),
+    "thread_conditions": ("threading",),
+    "thread_waits": ("threading",),
+    "thread_queues": ("queue",),
+    "thread_simple_queue": ("queue",),
+    "executors": ("concurrent.futures._base", "concurrent.futures.thread"),
+    "process_pools": ("concurrent.futures.process",),
 }
 
 # Those that wait for no module, by the setting that asks for them.

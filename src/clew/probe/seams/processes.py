@@ -244,7 +244,9 @@ def _as_caller(call: Any, frame: FrameType) -> Callable[[], Any]:
     From 3.12 on, a fork in a process with threads warns; whether and where that is shown
     depends on the module and line of the nearest Python frame.
     """
-    code = _call.__code__.replace(co_filename=frame.f_code.co_filename, co_firstlineno=frame.f_lineno or 1)
+    code = _call.__code__.replace(
+        co_filename=frame.f_code.co_filename, co_firstlineno=frame.f_lineno or 1, co_name=sites.STAND_IN
+    )
     return FunctionType(code, frame.f_globals, "fork", (call,))
 
 
