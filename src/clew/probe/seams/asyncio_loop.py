@@ -191,13 +191,14 @@ class _EagerFactory:
             raise
         try:
             _beginning.pop(id(coroutine), None)
-            eager_unnamed.append((number, row, weakref.ref(task)))
-            tasks[id(task)] = number
             awaited = 0
-            if is_done(task):
-                end_task(task, number, seq)
-            elif seq:
-                awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
+            if isinstance(task, Task):  # else a class of the program's, whose later steps are callbacks
+                eager_unnamed.append((number, row, weakref.ref(task)))
+                tasks[id(task)] = number
+                if is_done(task):
+                    end_task(task, number, seq)
+                elif seq:
+                    awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
             buffer.emit_at(STEP_END, awaited, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
@@ -422,7 +423,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             if kind == METHOD_CALLBACK or kind == STEP_CALLBACK:
                 task = callback.__self__
                 scope = get_number(id(task))
-                if scope is None or (kind == STEP_CALLBACK and id(task) in unrun):
+                if scope is None or (id(task) in unrun if kind == STEP_CALLBACK else type(task) is not Task):
                     scope, task = meet(task, state)
             else:
                 scope = state.thread
