@@ -44,7 +44,7 @@ PROGRAM = """
 
     async def late(lock):
         try:
-            async with asyncio.timeout(0.001):
+            async with asyncio.timeout(0.02):
                 await lock.acquire()
         except TimeoutError:
             pass

@@ -213,6 +213,8 @@ def _make_call_soon(original: Any) -> Any:
 
 def _make_call_later(original: Any) -> Any:
     def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if type(callback) is Step:  # uvloop's own call_at calls this
+            return original(self, delay, callback, *args, context=context)
         try:
             due = monotonic_ns() + int(delay * 1e9)
             step = _step(self, callback, args, OP_TIMER, buffer.thread_state().cursor, due)

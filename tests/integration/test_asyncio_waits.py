@@ -1,0 +1,275 @@
+"""What is recorded of waiting for tasks, futures, time and threads in asyncio."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from conftest import record_program
+from recorded_waits import origins, waits, waker
+
+PROGRAM = """
+    import asyncio, sys, threading
+
+    async def settle():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def start(coroutine, name):
+        task = asyncio.create_task(coroutine, name=name)
+        await settle()
+        return task
+
+    async def cancel(task):
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def soon(result):
+        await asyncio.sleep(0.001)
+        return result
+
+    async def fail():
+        await asyncio.sleep(0)
+        raise ValueError("failed")
+
+    async def forever():
+        await asyncio.get_running_loop().create_future()
+
+    async def gathers():
+        children = [asyncio.create_task(soon(n), name=f"child-{n}") for n in range(2)]
+        print(await asyncio.gather(*children))
+        try:
+            await asyncio.gather(fail(), soon(0))
+        except ValueError as error:
+            print(error)
+
+        async def outer():
+            await asyncio.gather(forever(), forever())
+
+        await cancel(await start(outer(), "cancelled-gather"))
+
+    async def groups():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(soon(1), name="member")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail(), name="failing")
+                group.create_task(forever(), name="sibling")
+        except* ValueError as errors:
+            print(errors.exceptions)
+        async with asyncio.TaskGroup():
+            pass
+
+    async def sets():
+        quick, slow = asyncio.create_task(soon(1), name="quick"), asyncio.create_task(forever(), name="slow")
+        await asyncio.wait([quick, slow], return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait([slow], timeout=0.001)
+        print(len(done), len(pending))
+        await cancel(slow)
+
+    async def limits():
+        lock = asyncio.Lock()
+        await lock.acquire()
+        try:
+            await asyncio.wait_for(lock.acquire(), 0.02)
+        except TimeoutError:
+            print("too late")
+        late = asyncio.create_task(forever(), name="late")
+        try:
+            await asyncio.wait_for(late, 0.02)
+        except TimeoutError:
+            print("too late")
+        print(await asyncio.wait_for(asyncio.create_task(soon(2), name="in-time"), 10))
+        try:
+            await asyncio.wait_for(fail(), 10)
+        except ValueError as error:
+            print(error)
+        try:
+            async with asyncio.timeout(0.02):
+                await forever()
+        except TimeoutError:
+            print("too late")
+        async with asyncio.timeout(10):
+            pass
+
+    async def threads():
+        loop = asyncio.get_running_loop()
+        print(await loop.run_in_executor(None, job, loop, 3), await asyncio.to_thread(job, loop, 4))
+        answer = loop.create_future()
+        setter = threading.Thread(target=loop.call_soon_threadsafe, args=(answer.set_result, 5), name="setter")
+        setter.start()
+        print(await answer)
+        asker = threading.Thread(target=ask, args=(loop,), name="asker")
+        asker.start()
+        await asyncio.to_thread(asker.join)
+
+    def job(loop, number):
+        asyncio.run_coroutine_threadsafe(settle(), loop).result()  # now the task waits
+        return number
+
+    async def asked():
+        return 6
+
+    def ask(loop):
+        print(asyncio.run_coroutine_threadsafe(asked(), loop).result())
+
+    async def sleeps():
+        await asyncio.sleep(0.001, "result")
+        await asyncio.sleep(0)
+
+        async def nap():
+            await asyncio.sleep(60)
+
+        await cancel(await start(nap(), "nap"))
+
+    async def main():
+        for part in (gathers, groups, sets, limits, threads, sleeps):
+            await asyncio.create_task(part(), name=part.__name__)
+
+    if "uvloop" in sys.argv:
+        import uvloop
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    else:
+        asyncio.run(main())
+    """
+PRINTED = "[0, 1]\nfailed\n(ValueError('failed'),)\n0 1\ntoo late\ntoo late\n2\nfailed\ntoo late\n3 4\n5\n6\n"
+
+
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def done(request, tmp_path_factory):
+    """The program recorded once for all tests of a loop."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop", reason="uvloop has no build for this interpreter")
+    recorded = record_program(tmp_path_factory.mktemp("waits"), PROGRAM, request.param)
+    assert recorded.returncode == 0, recorded.stderr
+    return recorded
+
+
+def of_type(done, type_name):
+    """The ``sync`` events on entities of that type."""
+    return [e for e in done.events if e.kind.startswith("sync.") and e.entity and e.entity.type == type_name]
+
+
+def test_the_program_runs_as_ever(done):
+    """Its output is the same, and no hook failed."""
+    assert done.stdout == PRINTED
+    assert done.problems == {}
+
+
+def test_gather_is_a_group_of_tasks_that_is_waited_for(done):
+    """It says how many, and how it ended: with results, an exception, or by cancellation."""
+    first, *others = of_type(done, "asyncio.gather")
+
+    assert [(e.scope.name, e.kind, e.op, e.outcome) for e in (first, *others)] == [
+        ("gathers", "sync.wait", "gather", ""),
+        ("gathers", "sync.await", "gather", ""),
+        ("gathers", "sync.wait", "gather", ""),
+        ("gathers", "sync.await", "gather", "failed"),
+        ("cancelled-gather", "sync.wait", "gather", ""),
+        ("cancelled-gather", "sync.abandon", "gather", "cancelled"),
+    ]
+    assert (first.entity.kind, first.arg, first.site.function) == ("group", 2, "gathers")
+    assert others[0].wait_ns > 0
+    assert "child-1" in [event.entity.name for event in origins(done, others[0]) if event.entity]
+
+
+def test_a_task_group_is_joined(done):
+    """A group that failed says so; one without tasks need not be waited for."""
+    events = of_type(done, "asyncio.TaskGroup")
+
+    assert [(e.kind, e.op, e.outcome, e.arg) for e in events] == [
+        ("sync.wait", "join", "", 1),
+        ("sync.join", "join", "ok", 0),
+        ("sync.wait", "join", "", 2),
+        ("sync.join", "join", "failed", 0),
+        ("sync.join", "join", "ok", 0),
+    ]
+    assert {event.site.function for event in events} == {"groups"}
+    (cancelled,) = done.of("life.task_cancel", entity="sibling")
+    assert any(event.entity and event.entity.name == "failing" for event in origins(done, cancelled))
+
+
+def test_waiting_for_tasks_says_for_all_or_any_and_whether_time_was_up(done):
+    """``FIRST_COMPLETED`` is ``wait_any``; a timeout is a wait given up."""
+    events = [event for event in of_type(done, "asyncio.wait") if event.scope.name == "sets"]
+
+    assert [(e.kind, e.op, e.outcome, e.arg) for e in events[:4]] == [
+        ("sync.wait", "wait_any", "", 2),
+        ("sync.await", "wait_any", "", 0),
+        ("sync.wait", "gather", "", 1),
+        ("sync.abandon", "gather", "timeout", 0),
+    ]
+    assert any(event.entity and event.entity.name == "quick" for event in origins(done, events[1]))
+    assert any(event.op == "timer" for event in origins(done, events[3]))
+
+
+def test_a_limit_that_expires_is_the_origin_of_a_cancellation(done):
+    """Its abandoned wait, and that of what it was put around, lead to the timer."""
+    expired = [e for e in done.of("sync.abandon", scope="limits") if e.outcome == "timeout"]
+    (lock,) = [e for e in done.of("sync.abandon") if e.op == "acquire"]
+
+    assert [event.op for event in expired] == ["wait_for", "wait_for", "timer"]
+    assert [event.entity.kind for event in expired[1:]] == ["task", "timer"]
+    assert expired[1].entity.name == "late"
+    assert (lock.entity.name, lock.outcome) == ("lock", "cancelled")
+    for event in (*expired, lock):
+        assert any(origin.op == "timer" for origin in origins(done, event)), event
+    assert {event.site.function for event in expired} == {"limits"}
+
+
+def test_a_limited_wait_for_a_task_is_recorded(done):
+    """The task is what is waited for; a wait that ends in time ends as any other."""
+    begin, end = [e for e in done.of("sync.wait", "sync.await", entity="in-time") if e.op == "wait_for"]
+
+    assert (begin.entity.kind, begin.site.function) == ("task", "limits")
+    assert (end.outcome, end.wait_ns > 0) == ("", True)
+    failed = [e for e in done.of("sync.await", scope="limits") if e.op == "wait_for" and e.outcome == "failed"]
+    assert len(failed) == (sys.version_info < (3, 12))  # from 3.12 on, a coroutine runs in the task itself
+
+
+def test_a_job_in_an_executor_is_waited_for(done):
+    """The future of the job is what is waited for; its end leads to the thread that ran it."""
+    ends = [e for e in done.of("sync.await", scope="threads") if e.op == "await"]
+
+    assert [event.entity.kind for event in ends] == ["future"] * 3
+    assert {event.site.function for event in ends} == {"threads"}
+    for end in ends[:2]:
+        assert any(e.kind == "sync.notify" and e.scope.kind == "thread" for e in origins(done, end))
+    begins = [event for event in done.of("sync.wait", scope="threads") if event.op == "await"]
+    assert [event.entity for event in begins] == [event.entity for event in ends]
+
+
+def test_a_thread_that_wakes_a_loop_is_its_cause(done):
+    """``call_soon_threadsafe`` notifies the loop; what it calls, and the task it makes, have that as their cause."""
+    (wake,) = done.of("sync.notify", scope="setter")
+    (asked,) = [e for e in done.of("life.task_start") if e.entity.type == "asked"]
+
+    assert (wake.op, wake.entity.kind) == ("threadsafe", "loop")
+    assert [e for e in done.of("life.step") if e.cause == wake.seq]
+    callback = [e for e in done.of("life.step") if e.seq < asked.seq and e.scope == asked.scope][-1]
+    assert "asker" in [event.scope.name for event in origins(done, callback)]
+
+
+def test_a_sleep_is_a_wait_for_time(done):
+    """It says for how long; one of no time is a wait for the others' turn."""
+    events = [e for e in done.of("sync.wait", "sync.await", scope="sleeps") if e.op == "sleep"]
+    nap = [e for e in done.of("sync.wait", "sync.abandon", scope="nap") if e.op == "sleep"]
+
+    assert [(e.kind, e.arg) for e in events[:4]] == [
+        ("sync.wait", 1_000_000),
+        ("sync.await", 0),
+        ("sync.wait", 0),
+        ("sync.await", 0),
+    ]
+    assert any(event.op == "timer" for event in origins(done, events[1]))
+    assert [(e.kind, e.outcome) for e in nap] == [("sync.wait", ""), ("sync.abandon", "cancelled")]
+    assert nap[0].arg == 60_000_000_000
+    assert waker(done, nap[1]).scope.name == "sleeps"
+
+
+def test_nothing_is_recorded_of_limits_that_are_kept(done):
+    """A timeout that did not expire leaves no event."""
+    assert [row for row in waits(done, scope="limits") if row[2] == "timer"] == [
+        ("limits", "abandon", "timer", "timeout")
+    ]
