@@ -3,112 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from asyncio_programs import LOCKS, LOCKS_PRINT
 from conftest import record_program
 from recorded_waits import origins, waits, waker
-
-PROGRAM = """
-    import asyncio, sys
-
-    class Account:
-        def __init__(self):
-            self.lock = asyncio.Lock()
-
-    async def settle():
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    async def start(coroutine, name):
-        task = asyncio.create_task(coroutine, name=name)
-        await settle()
-        return task
-
-    async def cancel(task):
-        task.cancel()
-        await asyncio.wait([task])
-
-    async def use(lock):
-        async with lock:
-            pass
-
-    async def notified(changed):
-        async with changed:
-            await changed.wait()
-
-    async def locks():
-        account = Account()
-        async with account.lock:
-            waiter = await start(use(account.lock), "waiter")
-            await cancel(await start(use(account.lock), "cancelled"))
-            await asyncio.create_task(late(account.lock), name="late")
-        await waiter
-
-    async def late(lock):
-        try:
-            async with asyncio.timeout(0.02):
-                await lock.acquire()
-        except TimeoutError:
-            pass
-
-    async def semaphores():
-        permits = asyncio.BoundedSemaphore(2)
-        async with permits:
-            await permits.acquire()
-            waiter = await start(use(permits), "waiter")
-            permits.release()
-            await waiter
-        try:
-            permits.release()
-        except ValueError as error:
-            print(error)
-
-    async def events():
-        ready = asyncio.Event()
-        waiters = [await start(ready.wait(), f"waiter-{n}") for n in range(2)]
-        await cancel(await start(ready.wait(), "cancelled"))
-        ready.set()
-        ready.set()
-        await asyncio.gather(*waiters)
-        await ready.wait()
-        ready.clear()
-        ready.clear()
-
-    async def conditions():
-        changed = asyncio.Condition()
-        waiters = [await start(notified(changed), f"waiter-{n}") for n in range(3)]
-        async with changed:
-            changed.notify()
-        await settle()
-        async with changed:
-            changed.notify_all()
-        await asyncio.gather(*waiters)
-        await cancel(await start(notified(changed), "cancelled"))
-        try:
-            changed.notify()
-        except RuntimeError as error:
-            print(error)
-
-    async def barriers():
-        meeting = asyncio.Barrier(2)
-        waiter = await start(meeting.wait(), "waiter")
-        await meeting.wait()
-        await waiter
-        broken = await start(meeting.wait(), "broken")
-        await meeting.abort()
-        await asyncio.wait([broken])
-        print(type(broken.exception()).__name__)
-
-    async def main():
-        for part in (locks, semaphores, events, conditions, barriers):
-            await asyncio.create_task(part(), name=part.__name__)
-
-    if "uvloop" in sys.argv:
-        import uvloop
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
-    else:
-        asyncio.run(main())
-    """
-PRINTED = "BoundedSemaphore released too many times\ncannot notify on un-acquired lock\nBrokenBarrierError\n"
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
@@ -116,14 +13,14 @@ def done(request, tmp_path_factory):
     """The program recorded once for all tests of a loop."""
     if request.param == "uvloop":
         pytest.importorskip("uvloop", reason="uvloop has no build for this interpreter")
-    recorded = record_program(tmp_path_factory.mktemp("locks"), PROGRAM, request.param)
+    recorded = record_program(tmp_path_factory.mktemp("locks"), LOCKS, request.param)
     assert recorded.returncode == 0, recorded.stderr
     return recorded
 
 
 def test_the_program_runs_as_ever(done):
     """Its output is the same, and no hook failed."""
-    assert done.stdout == PRINTED
+    assert done.stdout == LOCKS_PRINT
     assert done.problems == {}
 
 

@@ -5,135 +5,22 @@ from __future__ import annotations
 import sys
 
 import pytest
+from asyncio_programs import QUEUES
 from conftest import record_program
 from recorded_waits import origins, waits, waker
-
-PROGRAM = """
-    import asyncio, sys
-
-    async def settle():
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    async def start(coroutine, name):
-        task = asyncio.create_task(coroutine, name=name)
-        await settle()
-        return task
-
-    async def cancel(task):
-        task.cancel()
-        await asyncio.wait([task])
-
-    async def take(letters):
-        return await letters.get()
-
-    async def bring(letters, item):
-        await letters.put(item)
-
-    async def waiting():
-        letters = asyncio.Queue(maxsize=1)
-        getter = await start(take(letters), "getter")
-        letters.put_nowait("a")
-        print(await getter)
-        await letters.put("b")
-        putter = await start(bring(letters, "c"), "putter")
-        await cancel(await start(bring(letters, "x"), "cancelled"))
-        print(await letters.get())
-        await putter
-        try:
-            letters.put_nowait("d")
-        except asyncio.QueueFull:
-            print("full")
-        print(letters.get_nowait())
-        try:
-            letters.get_nowait()
-        except asyncio.QueueEmpty:
-            print("empty")
-
-    async def finish(work):
-        await work.join()
-
-    async def joining():
-        work = asyncio.Queue()
-        for n in range(2):
-            work.put_nowait(n)
-        joiner = await start(finish(work), "joiner")
-        for _ in range(2):
-            await work.get()
-            work.task_done()
-        await joiner
-        await work.join()
-        try:
-            work.task_done()
-        except ValueError as error:
-            print(error)
-
-    class Choosy(asyncio.Queue):
-        '''One that decides by itself when it is full.'''
-
-        def full(self):
-            return len(self._queue) >= 1
-
-    async def kinds():
-        ordered, stack, choosy = asyncio.PriorityQueue(), asyncio.LifoQueue(), Choosy()
-        for queue in (ordered, stack):
-            for n in (2, 1):
-                await queue.put(n)
-            print(await queue.get(), await queue.get())
-        await choosy.put(1)
-        putter = await start(choosy.put(2), "choosy")
-        print(await choosy.get())
-        await putter
-
-    async def work(seconds):
-        await asyncio.sleep(seconds)
-        return seconds
-
-    async def completions():
-        done = asyncio.get_running_loop().create_future()
-        never = asyncio.get_running_loop().create_future()
-        done.set_result("done")
-        for ready in asyncio.as_completed([done]):
-            print(await ready)
-        try:
-            for ready in asyncio.as_completed([never], timeout=0.001):
-                await ready
-        except TimeoutError:
-            print("too late")
-
-    async def closing():
-        closed = asyncio.Queue()
-        getter = await start(closed.get(), "closed-getter")
-        closed.shutdown()
-        await asyncio.wait([getter])
-        print(type(getter.exception()).__name__)
-        try:
-            closed.put_nowait(1)
-        except asyncio.QueueShutDown:
-            print("closed")
-
-    async def main():
-        parts = [waiting, joining, kinds, completions]
-        if sys.version_info >= (3, 13):
-            parts.append(closing)
-        for part in parts:
-            await asyncio.create_task(part(), name=part.__name__)
-
-    asyncio.run(main())
-    """
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """The program recorded once for all tests."""
-    recorded = record_program(tmp_path_factory.mktemp("queues"), PROGRAM)
+    recorded = record_program(tmp_path_factory.mktemp("queues"), QUEUES)
     assert recorded.returncode == 0, recorded.stderr
     return recorded
 
 
 def test_the_program_runs_as_ever(done, plain):
     """Its output is the same, and no hook failed."""
-    assert done.stdout == plain(PROGRAM).stdout
+    assert done.stdout == plain(QUEUES).stdout
     assert done.problems == {}
 
 

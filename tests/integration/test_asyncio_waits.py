@@ -5,135 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
+from asyncio_programs import WAITS, WAITS_PRINT
 from conftest import record_program
 from recorded_waits import origins, waits, waker
-
-PROGRAM = """
-    import asyncio, sys, threading
-
-    async def settle():
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    async def start(coroutine, name):
-        task = asyncio.create_task(coroutine, name=name)
-        await settle()
-        return task
-
-    async def cancel(task):
-        task.cancel()
-        await asyncio.wait([task])
-
-    async def soon(result):
-        await asyncio.sleep(0.001)
-        return result
-
-    async def fail():
-        await asyncio.sleep(0)
-        raise ValueError("failed")
-
-    async def forever():
-        await asyncio.get_running_loop().create_future()
-
-    async def gathers():
-        children = [asyncio.create_task(soon(n), name=f"child-{n}") for n in range(2)]
-        print(await asyncio.gather(*children))
-        try:
-            await asyncio.gather(fail(), soon(0))
-        except ValueError as error:
-            print(error)
-
-        async def outer():
-            await asyncio.gather(forever(), forever())
-
-        await cancel(await start(outer(), "cancelled-gather"))
-
-    async def groups():
-        async with asyncio.TaskGroup() as group:
-            group.create_task(soon(1), name="member")
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(fail(), name="failing")
-                group.create_task(forever(), name="sibling")
-        except* ValueError as errors:
-            print(errors.exceptions)
-        async with asyncio.TaskGroup():
-            pass
-
-    async def sets():
-        quick, slow = asyncio.create_task(soon(1), name="quick"), asyncio.create_task(forever(), name="slow")
-        await asyncio.wait([quick, slow], return_when=asyncio.FIRST_COMPLETED)
-        done, pending = await asyncio.wait([slow], timeout=0.001)
-        print(len(done), len(pending))
-        await cancel(slow)
-
-    async def limits():
-        lock = asyncio.Lock()
-        await lock.acquire()
-        try:
-            await asyncio.wait_for(lock.acquire(), 0.02)
-        except TimeoutError:
-            print("too late")
-        late = asyncio.create_task(forever(), name="late")
-        try:
-            await asyncio.wait_for(late, 0.02)
-        except TimeoutError:
-            print("too late")
-        print(await asyncio.wait_for(asyncio.create_task(soon(2), name="in-time"), 10))
-        try:
-            await asyncio.wait_for(fail(), 10)
-        except ValueError as error:
-            print(error)
-        try:
-            async with asyncio.timeout(0.02):
-                await forever()
-        except TimeoutError:
-            print("too late")
-        async with asyncio.timeout(10):
-            pass
-
-    async def threads():
-        loop = asyncio.get_running_loop()
-        print(await loop.run_in_executor(None, job, loop, 3), await asyncio.to_thread(job, loop, 4))
-        answer = loop.create_future()
-        setter = threading.Thread(target=loop.call_soon_threadsafe, args=(answer.set_result, 5), name="setter")
-        setter.start()
-        print(await answer)
-        asker = threading.Thread(target=ask, args=(loop,), name="asker")
-        asker.start()
-        await asyncio.to_thread(asker.join)
-
-    def job(loop, number):
-        asyncio.run_coroutine_threadsafe(settle(), loop).result()  # now the task waits
-        return number
-
-    async def asked():
-        return 6
-
-    def ask(loop):
-        print(asyncio.run_coroutine_threadsafe(asked(), loop).result())
-
-    async def sleeps():
-        await asyncio.sleep(0.001, "result")
-        await asyncio.sleep(0)
-
-        async def nap():
-            await asyncio.sleep(60)
-
-        await cancel(await start(nap(), "nap"))
-
-    async def main():
-        for part in (gathers, groups, sets, limits, threads, sleeps):
-            await asyncio.create_task(part(), name=part.__name__)
-
-    if "uvloop" in sys.argv:
-        import uvloop
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main())
-    else:
-        asyncio.run(main())
-    """
-PRINTED = "[0, 1]\nfailed\n(ValueError('failed'),)\n0 1\ntoo late\ntoo late\n2\nfailed\ntoo late\n3 4\n5\n6\n"
 
 
 @pytest.fixture(scope="module", params=["asyncio", "uvloop"])
@@ -141,7 +15,7 @@ def done(request, tmp_path_factory):
     """The program recorded once for all tests of a loop."""
     if request.param == "uvloop":
         pytest.importorskip("uvloop", reason="uvloop has no build for this interpreter")
-    recorded = record_program(tmp_path_factory.mktemp("waits"), PROGRAM, request.param)
+    recorded = record_program(tmp_path_factory.mktemp("waits"), WAITS, request.param)
     assert recorded.returncode == 0, recorded.stderr
     return recorded
 
@@ -153,7 +27,7 @@ def of_type(done, type_name):
 
 def test_the_program_runs_as_ever(done):
     """Its output is the same, and no hook failed."""
-    assert done.stdout == PRINTED
+    assert done.stdout == WAITS_PRINT
     assert done.problems == {}
 
 

@@ -85,6 +85,7 @@ def test_a_timer_is_one_step_on_uvloop(record):
 
         async def main():
             loop = asyncio.get_running_loop()
+            loop.call_later(float("inf"), print).cancel()
             for schedule in (lambda call: loop.call_at(loop.time() + 0.01, call), lambda call: loop.call_later(0.01, call)):
                 over = asyncio.Event()
                 schedule(over.set)
@@ -95,6 +96,7 @@ def test_a_timer_is_one_step_on_uvloop(record):
     )
 
     assert done.returncode == 0, done.stderr
+    assert done.problems == {}
     assert len([event for event in done.of("life.step") if event.op == "timer"]) == 2
 
 

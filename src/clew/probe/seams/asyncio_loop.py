@@ -85,6 +85,7 @@ QUICK_NS = 5_000_000
 """A step shorter than this gets its duration in its own slot, where the drain looks no
 sooner than twice this after it began (``collector.BUSY_PAUSE_S``); a longer one gets an
 event of its own when it ends, so that a loop that is blocked shows a step that began."""
+_MAX_LATE_NS = 1e18
 is_done: Any = Task.done
 _cancelled = Task.cancelled
 _get_coro = Task.get_coro
@@ -383,8 +384,9 @@ def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     if woken:
         return cause, monotonic_ns() - woken, 0
     # The loop's clock need not be the monotonic one (virtual time): then nothing is said.
-    late = monotonic_ns() - int(handle._when * 1e9)
-    return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
+    when = handle._when
+    late = monotonic_ns() - when * 1e9 if type(when) is float or type(when) is int else 0
+    return cause, int(late) if 0 < late < _MAX_LATE_NS else 0, OP_TIMER
 
 
 def make_run(original: Any, *, is_own: bool) -> Any:
