@@ -199,7 +199,7 @@ class _EagerFactory:
                 if is_done(task):
                     end_task(task, number, seq)
                 elif seq:
-                    awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
+                    awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)  # pyright: ignore[reportAttributeAccessIssue]
             buffer.emit_at(STEP_END, awaited, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
