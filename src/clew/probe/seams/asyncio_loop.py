@@ -84,6 +84,7 @@ QUICK_NS = 5_000_000
 """A step shorter than this gets its duration in its own slot, where the drain looks no
 sooner than twice this after it began (``collector.BUSY_PAUSE_S``); a longer one gets an
 event of its own when it ends, so that a loop that is blocked shows a step that began."""
+_MAX_LATE_NS = 1e18
 is_done: Any = Task.done
 _cancelled = Task.cancelled
 _get_coro = Task.get_coro
@@ -190,13 +191,14 @@ class _EagerFactory:
             raise
         try:
             _beginning.pop(id(coroutine), None)
-            eager_unnamed.append((number, row, weakref.ref(task)))
-            tasks[id(task)] = number
             awaited = 0
-            if is_done(task):
-                end_task(task, number, seq)
-            elif seq:
-                awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
+            if isinstance(task, Task):  # else a class of the program's, whose later steps are callbacks
+                eager_unnamed.append((number, row, weakref.ref(task)))
+                tasks[id(task)] = number
+                if is_done(task):
+                    end_task(task, number, seq)
+                elif seq:
+                    awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)  # pyright: ignore[reportAttributeAccessIssue]
             buffer.emit_at(STEP_END, awaited, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
@@ -372,8 +374,9 @@ def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     if woken:
         return cause, monotonic_ns() - woken, 0
     # The loop's clock need not be the monotonic one (virtual time): then nothing is said.
-    late = monotonic_ns() - int(handle._when * 1e9)
-    return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
+    when = handle._when
+    late = monotonic_ns() - when * 1e9 if type(when) is float or type(when) is int else 0
+    return cause, int(late) if 0 < late < _MAX_LATE_NS else 0, OP_TIMER
 
 
 def make_run(original: Any, *, is_own: bool) -> Any:
@@ -412,7 +415,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             if kind == METHOD_CALLBACK or kind == STEP_CALLBACK:
                 task = callback.__self__
                 scope = get_number(id(task))
-                if scope is None or (kind == STEP_CALLBACK and id(task) in unrun):
+                if scope is None or (id(task) in unrun if kind == STEP_CALLBACK else type(task) is not Task):
                     scope, task = meet(task, state)
             else:
                 scope = state.thread
