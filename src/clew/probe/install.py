@@ -60,6 +60,10 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
     atexit.register(_at_exit)
     seams.install(new)
+    if config.watch:
+        from clew.probe import watch  # costs 5 ms, and only what is watched needs it
+
+        watch.install(new)
     return new
 
 
@@ -142,6 +146,7 @@ def _after_fork_in_child() -> None:
         return
     new = Session(old.config, old.folder, parent=_fork_parent)
     new.at_begin = [lambda: context.begin(new), *old.at_begin[1:]]
+    new.at_end = old.at_end
     new.problems = patching.problems
     patching.problems.clear()
     session = new

@@ -1,0 +1,3 @@
+"""What ``--watch`` records: reads and writes of attributes, globals and dict items."""
+
+from clew.probe.watch.session import install as install
