@@ -53,34 +53,44 @@ OUTCOME = {"ok": Outcome.OK << 16, "failed": Outcome.FAILED << 16, "cancelled": 
 hooks = Hooks("asyncio.loop")
 tasks: dict[int, int] = {}
 """Entity number by ``id()`` of every task that began and has not ended."""
-_unrun: dict[int, tuple[Any, ...]] = {}
-"""Definitions of tasks that have not run yet, by ``id()``: ``asyncio.create_task`` of 3.11
+unrun: dict[int, tuple[int, tuple[Any, ...]]] = {}
+"""Number and definition of tasks that have not run yet, by ``id()``: ``asyncio.create_task`` of 3.11
 gives a task its name only after it was created."""
+eager_unnamed: list[tuple[int, tuple[Any, ...], weakref.ref[Any]]] = []
+"""Eager tasks begun in the running step: they get their names once their factory returned."""
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
 
+_beginning: dict[int, int] = {}
+"""Numbers of the eager tasks that run their first step, by ``id()`` of their coroutine: a
+task that yields in it schedules itself before its factory returned."""
+_left_out: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Coroutines whose tasks are not recorded."""
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
-_Task = asyncio.Task
+Task = asyncio.Task
 _SPAN = buffer.SPAN
 _pack = SLOT.pack_into
 # A slot with the fields a step begins with (the padding is filled with zeros), and the
 # two fields it gets when it ends.
-_pack_step = struct.Struct("@QQQ8x4xI8xI").pack_into
-_pack_end = struct.Struct("@QI").pack_into
+pack_step = struct.Struct("@QQQ8x4xI8xI").pack_into
+pack_end = struct.Struct("@QI").pack_into
 QUICK_NS = 5_000_000
 """A step shorter than this gets its duration in its own slot, where the drain looks no
 sooner than twice this after it began (``collector.BUSY_PAUSE_S``); a longer one gets an
 event of its own when it ends, so that a loop that is blocked shows a step that began."""
-_done = _Task.done
-_cancelled = _Task.cancelled
-_get_coro = _Task.get_coro
-_get_name = _Task.get_name
+is_done: Any = Task.done
+_cancelled = Task.cancelled
+_get_coro = Task.get_coro
+_get_name = Task.get_name
 
 
-_STEP, _METHOD, _FUNCTION, _BOUND, _OTHER = range(1, 6)
-_callback_kinds: dict[type, int] = {BuiltinMethodType: _METHOD, FunctionType: _FUNCTION, MethodType: _BOUND}
+STEP_CALLBACK, METHOD_CALLBACK, _FUNCTION, _BOUND, _OTHER = range(1, 6)
+_callback_kinds: dict[type, int] = {BuiltinMethodType: METHOD_CALLBACK, FunctionType: _FUNCTION, MethodType: _BOUND}
+
+
+callback_kind = _callback_kinds.get
 
 
 def _meet_callback(kind: type) -> int:
@@ -90,8 +100,8 @@ def _meet_callback(kind: type) -> int:
     name; making a task only to learn it would change the names of the program's tasks.
     """
     if kind.__name__.rpartition(".")[2] == "TaskStepMethWrapper" and not kind.__flags__ & _HEAP_TYPE_OF_PYTHON:
-        _callback_kinds[kind] = _STEP
-        return _STEP
+        _callback_kinds[kind] = STEP_CALLBACK
+        return STEP_CALLBACK
     return _OTHER
 
 
@@ -101,16 +111,113 @@ _HEAP_TYPE_OF_PYTHON = 1 << 10  # Py_TPFLAGS_BASETYPE: classes of Python can be 
 def install(module: ModuleType, session: Session) -> None:
     """Hook the loops of *module*, which is asyncio."""
     session.at_begin.append(forget)
-    hooks.replace(module.Handle, "_run", lambda original: _make_run(original, is_own=False))
+    hooks.replace(module.Handle, "_run", lambda original: make_run(original, is_own=False))
     hooks.replace(module.Handle, "cancel", _make_cancel)
     hooks.replace(module.BaseEventLoop, "_call_soon", lambda original: _make_call_soon(original, module.Handle))
     hooks.replace(module.BaseEventLoop, "call_at", _make_call_at)
+    hook_task_factory(module.BaseEventLoop)
+
+
+def hook_task_factory(loop_class: Any) -> None:
+    """See the first steps of eager tasks (3.12 on) of loops of this class."""
+    hooks.replace(loop_class, "set_task_factory", _make_set_task_factory)
+    hooks.replace(loop_class, "get_task_factory", _make_get_task_factory)
+
+
+def _make_set_task_factory(original: Any) -> Any:
+    def set_task_factory(self: Any, factory: Any) -> None:
+        try:
+            if _is_eager(factory):
+                factory = _EagerFactory(factory)
+        except Exception as error:
+            hooks.failed(error)
+        original(self, factory)
+
+    return set_task_factory
+
+
+def _make_get_task_factory(original: Any) -> Any:
+    def get_task_factory(self: Any) -> Any:
+        factory = original(self)
+        return factory.factory if type(factory) is _EagerFactory else factory
+
+    return get_task_factory
+
+
+def _is_eager(factory: Any) -> bool:
+    """Tell whether *factory* is one of asyncio's own that run a task's first step at once."""
+    name = getattr(factory, "__qualname__", "")
+    return type(factory) is FunctionType and (
+        name == "eager_task_factory" or name.startswith("create_eager_task_factory.")
+    )
+
+
+class _EagerFactory:
+    """An eager task factory that records the first step, which no handle runs."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, factory: Any) -> None:
+        self.factory = factory
+
+    def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
+        if not loop.is_running():
+            return self.factory(loop, coroutine, **options)
+        if not _SPAN.get() or _is_left_out(coroutine):
+            return _leave_out_task(self.factory(loop, coroutine, **options))
+        try:
+            state = buffer.thread_state()
+            outer, cursor = state.scope, state.cursor
+            number, row = _define_task(options.get("name") or "", coroutine, state, 2)
+            seq = buffer.emit_at(TASK_START | OP_EAGER, number, row[4])
+            state.scope = number
+            state.cursor = seq = buffer.emit_at(STEP | OP_EAGER, 0, 0, 0, 0, seq)
+            _beginning[id(coroutine)] = number
+            now = monotonic_ns()
+        except Exception as error:
+            hooks.failed(error)
+            return self.factory(loop, coroutine, **options)
+        try:
+            task = self.factory(loop, coroutine, **options)
+        except BaseException as error:
+            hide_frame(error)
+            _beginning.pop(id(coroutine), None)
+            state.scope, state.cursor = outer, cursor
+            raise
+        try:
+            _beginning.pop(id(coroutine), None)
+            eager_unnamed.append((number, row, weakref.ref(task)))
+            tasks[id(task)] = number
+            if is_done(task):
+                end_task(task, number, seq)
+            buffer.emit_at(STEP_END, 0, 0, 0, monotonic_ns() - now, seq)
+        except Exception as error:
+            hooks.failed(error)
+        state.scope, state.cursor = outer, cursor
+        return task
+
+
+def leave_out(coroutine: Any) -> None:
+    """Do not record the task that is about to be made of *coroutine*: its run is not sampled."""
+    _left_out.add(coroutine)
+
+
+def _is_left_out(coroutine: Any) -> bool:
+    return bool(_left_out) and coroutine in _left_out
+
+
+def _leave_out_task(task: Any) -> Any:
+    """Do not record *task*, whose first step ran already; it may not have ended."""
+    if isinstance(task, Task) and not is_done(task):
+        tasks[id(task)] = 0
+    return task
 
 
 def forget() -> None:
     """Forget tasks and wakes: a forked child numbers its own."""
     tasks.clear()
-    _unrun.clear()
+    unrun.clear()
+    _beginning.clear()
     wakes.clear()
     for loop in list(loops):
         del loop.clew_state
@@ -138,10 +245,10 @@ def _make_call_soon(original: Any, base: Any) -> Any:
     class Handle(base):
         """``asyncio.Handle`` with room for its wake."""
 
-        __slots__ = ("clew_cause", "clew_kind", "clew_woken")
+        __slots__ = ("clew_cause", "clew_kind", "clew_op", "clew_woken")
 
     Handle.__module__, Handle.__qualname__ = base.__module__, base.__qualname__
-    Handle._run = _make_run(base._run.__wrapped__, is_own=True)
+    Handle._run = make_run(base._run.__wrapped__, is_own=True)
 
     def _call_soon(self: Any, callback: Any, args: Any, context: Any) -> Any:
         handle: Any = Handle(callback, args, self, context)
@@ -156,9 +263,10 @@ def _make_call_soon(original: Any, base: Any) -> Any:
             except AttributeError:
                 state = buffer.thread_state()
             kind = get_kind(type(callback))
-            if kind == _STEP or kind is None:
-                kind = _note_new_task(callback, state, context)
+            if kind == STEP_CALLBACK or kind is None:
+                kind = note_new_task(callback, state, context)
             handle.clew_kind = kind
+            handle.clew_op = 0
             handle.clew_cause = state.cursor
             handle.clew_woken = monotonic_ns()
         except Exception as error:
@@ -175,8 +283,8 @@ def _make_call_soon_around(original: Any) -> Any:
             if handle._source_traceback:  # debug mode: without this frame
                 del handle._source_traceback[-1]
             state = buffer.thread_state()
-            if _callback_kinds.get(type(callback)) in (_STEP, None):
-                _note_new_task(callback, state, context)
+            if _callback_kinds.get(type(callback)) in (STEP_CALLBACK, None):
+                note_new_task(callback, state, context)
             wakes[id(handle)] = (state.cursor, monotonic_ns())
         except Exception as error:
             hooks.failed(error)
@@ -199,17 +307,21 @@ def _make_call_at(original: Any) -> Any:
     return call_at
 
 
-def _note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
+def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
     """Register the task whose first step *callback* is; return the callback's kind.
 
     A task schedules its own step while it runs (``sleep(0)``), or once before it ever
     ran: then it is new, even if its address was another task's that never ended.
     """
     kind = _callback_kinds.get(type(callback)) or _meet_callback(type(callback))
-    if kind == _STEP:
+    if kind == STEP_CALLBACK:
         task = callback.__self__
-        if isinstance(task, _Task) and (tasks.get(id(task)) or -1) != state.scope:
-            if _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN):
+        if isinstance(task, Task) and (tasks.get(id(task)) or -1) != state.scope:
+            span = _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN)
+            coroutine = _get_coro(task)
+            if _beginning and id(coroutine) in _beginning:
+                tasks[id(task)] = _beginning[id(coroutine)]
+            elif span and not _is_left_out(coroutine):
                 register(task, state)
             else:
                 tasks[id(task)] = 0
@@ -218,19 +330,28 @@ def _note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
 
 def register(task: Any, state: ThreadState) -> int:
     """Give *task* its number and record its creation by the code that runs."""
-    coroutine = _get_coro(task)
-    site = sites.site_here(2)
-    name = _get_name(task)
-    type_name = getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__
-    row = (EntityKind.TASK, name, type_name, state.scope, site, _SPAN.get(), "")
-    number = define_entity(*row)
+    number, row = _define_task(_get_name(task), _get_coro(task), state, 3)
     tasks[id(task)] = number
-    _unrun[id(task)] = (number, *row)
-    buffer.emit_at(TASK_START, number, site)
+    unrun[id(task)] = (number, row)
+    buffer.emit_at(TASK_START, number, row[4])
     return number
 
 
-def _thread_of(loop: Any) -> ThreadState:
+def _define_task(name: str, coroutine: Any, state: ThreadState, depth: int) -> tuple[int, tuple[Any, ...]]:
+    type_name = getattr(coroutine, "__qualname__", "") or type(coroutine).__qualname__
+    site = sites.site_here(depth)
+    row = (EntityKind.TASK, name, type_name, state.scope, site, _SPAN.get(), "")
+    return define_entity(*row), row
+
+
+def _name_task(number: int, row: tuple[Any, ...], task: Any) -> None:
+    """Define *task* again if it got its name since it was created."""
+    name = _get_name(task)
+    if name != row[1]:
+        journal.write_entity((number, row[0], name, *row[2:]))
+
+
+def thread_of(loop: Any) -> ThreadState:
     """Return the state of this thread, and keep it in *loop*, which runs in it.
 
     Two attribute reads instead of a thread-local one: 80 ns less, twice a step.
@@ -242,14 +363,6 @@ def _thread_of(loop: Any) -> ThreadState:
     except (AttributeError, TypeError):
         pass
     return state
-
-
-def _begin_task(task: Any) -> None:
-    """Define *task* again if it got its name since it was created."""
-    number, kind, name, *rest = _unrun.pop(id(task))
-    new_name = _get_name(task)
-    if new_name != name:
-        journal.write_entity((number, kind, new_name, *rest))
 
 
 def _wake_of_any(handle: Any) -> tuple[int, int, int]:
@@ -265,12 +378,12 @@ def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
 
 
-def _make_run(original: Any, *, is_own: bool) -> Any:
-    """Return ``_run`` with a step recorded around it.
+def make_run(original: Any, *, is_own: bool) -> Any:
+    """Return ``_run`` of a handle with a step recorded around it.
 
     Args:
-        original: asyncio's ``_run``.
-        is_own: For handles that ``_call_soon`` made: their wake stands in them.
+        original: asyncio's ``_run``, or what stands for it.
+        is_own: The handles remember their wake: those that ``_call_soon`` made.
 
     Written out at length on purpose: it runs for every callback of every loop, and each
     call into a function of ours would add a tenth of its cost.
@@ -283,26 +396,26 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
             loop = self._loop
             try:
                 state = loop.clew_state
-                if state.ident != loop._thread_id:
-                    state = _thread_of(loop)
+                if state.ident != get_ident():
+                    state = thread_of(loop)
             except AttributeError:
-                state = _thread_of(loop)
+                state = thread_of(loop)
             callback = self._callback
             if is_own:
                 now = monotonic_ns()
-                kind, cause, ready, op = self.clew_kind, self.clew_cause, now - self.clew_woken, 0
+                kind, cause, ready, op = self.clew_kind, self.clew_cause, now - self.clew_woken, self.clew_op
+                if op and (ready < 0 or op == OP_IO):
+                    ready = 0
             else:
                 kind = get_kind(type(callback))
                 cause, ready, op = _wake_of_any(self)
                 now = monotonic_ns()
             task: Any = None
-            if kind == _METHOD or kind == _STEP:
+            if kind == METHOD_CALLBACK or kind == STEP_CALLBACK:
                 task = callback.__self__
                 scope = get_number(id(task))
-                if scope is None:
-                    scope, task = _meet(task, state)
-                elif kind == _STEP and id(task) in _unrun:
-                    _begin_task(task)
+                if scope is None or (kind == STEP_CALLBACK and id(task) in unrun):
+                    scope, task = meet(task, state)
             else:
                 scope = state.thread
             seq = 0
@@ -313,21 +426,9 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
                     if task is not None:
-                        _pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
+                        pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
                     else:
-                        _pack(
-                            buffer.slots,
-                            offset,
-                            now,
-                            cause,
-                            ready,
-                            0,
-                            0,
-                            scope,
-                            _site_of(callback, kind),
-                            0,
-                            STEP | (op or OP_CALLBACK),
-                        )
+                        pack_callback(offset, now, cause, ready, scope, callback, kind, op)
             outer = state.scope
             state.scope = scope
             state.cursor = seq
@@ -339,23 +440,25 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
             original(self)
         except BaseException as error:
             hide_frame(error)
-            _end_interrupted(state, outer, task, scope)
+            end_interrupted(state, outer, task, scope)
             raise
         try:
             awaited = 0
             if task is not None:
                 waiter = task._fut_waiter
                 if waiter is None:
-                    if _done(task):
-                        _end_task(task, scope, cause)
-                elif type(waiter) is _Task:
+                    if is_done(task):
+                        end_task(task, scope, cause)
+                elif type(waiter) is Task:
                     awaited = get_number(id(waiter), 0)
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
-                    _pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                    pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                 else:
                     buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
+            if eager_unnamed:
+                name_eager_tasks()
             state.scope = outer
             state.cursor = 0
         except Exception as error:
@@ -364,11 +467,11 @@ def _make_run(original: Any, *, is_own: bool) -> Any:
     return _run
 
 
-def _end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> None:
+def end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> None:
     """Record the end of a step that SystemExit or KeyboardInterrupt went through."""
     try:
-        if task is not None and _done(task):
-            _end_task(task, scope, 0)
+        if task is not None and is_done(task):
+            end_task(task, scope, 0)
         if scope:
             buffer.emit_at(STEP_END | OUTCOME["failed"], 0, 0)
         state.scope = outer
@@ -377,15 +480,41 @@ def _end_interrupted(state: ThreadState, outer: int, task: Any, scope: int) -> N
         hooks.failed(error)
 
 
-def _meet(task: Any, state: ThreadState) -> tuple[int, Any]:
-    """Return number and task for a method's owner that is not known as a task.
+def pack_callback(
+    offset: int, now: int, cause: int, ready: int, scope: int, callback: Any, kind: int | None, op: int = 0
+) -> None:
+    """Fill a slot with the step of a callback that is no task's."""
+    what = STEP | (op or OP_CALLBACK)
+    _pack(buffer.slots, offset, now, cause, ready, 0, 0, scope, _site_of(callback, kind), 0, what)
 
-    A task may be met late: begun eagerly by a factory clew does not know, or before
-    recording began.
+
+def name_eager_tasks() -> None:
+    """Define the eager tasks of the step that ends here again, by their names."""
+    while eager_unnamed:
+        number, row, reference = eager_unnamed.pop()
+        task = reference()
+        if task is not None:
+            _name_task(number, row, task)
+
+
+def meet(owner: Any, state: ThreadState) -> tuple[int, Any]:
+    """Return number and task for a callback's owner that runs for the first time.
+
+    It may be no task at all; or a task that is met late, because it began eagerly by a
+    factory clew does not know, or before recording did; or one that got its name since
+    it was created.
     """
-    if isinstance(task, _Task):
-        return register(task, state), task
-    return state.thread, None
+    if not isinstance(owner, Task):
+        return state.thread, None
+    number = tasks.get(id(owner))
+    if number is None:
+        if _is_left_out(_get_coro(owner)):
+            number = tasks[id(owner)] = 0
+            return number, owner
+        return register(owner, state), owner
+    if id(owner) in unrun:
+        _name_task(*unrun.pop(id(owner)), owner)
+    return number, owner
 
 
 def _site_of(callback: Any, kind: int | None) -> int:
@@ -396,7 +525,7 @@ def _site_of(callback: Any, kind: int | None) -> int:
     return sites.site_of_code(callback.__code__, -1) if kind == _FUNCTION else 0
 
 
-def _end_task(task: Any, number: int, cause: int) -> None:
+def end_task(task: Any, number: int, cause: int) -> None:
     """Record how *task* ended, with its exception if it failed, and forget it.
 
     Args:
@@ -406,7 +535,7 @@ def _end_task(task: Any, number: int, cause: int) -> None:
             cancelled it (or, if it awaited something while it cleaned up, what ended that).
     """
     tasks.pop(id(task), None)
-    _unrun.pop(id(task), None)
+    unrun.pop(id(task), None)
     if not number:
         return
     if _cancelled(task):
