@@ -18,8 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clew.probe.redact import Redactor
 from clew.probe.watch import compiling, owners, places
 from clew.probe.watch.loading import NOTES
+from clew.probe.watch.selection import Selection
 
 FILE = "/nowhere/program.py"
 REPEATABLE = (int, str, float, bool, type(None), bytes, complex)
@@ -35,9 +37,7 @@ def _forget() -> Any:
 
 
 def with_notes(source: str | bytes, file: str = FILE) -> types.CodeType:
-    code, _ = compiling.compile_unit(
-        source, file, "program", NOTES, is_watched=lambda _: False, is_secret=lambda _: False
-    )
+    code, _ = compiling.compile_unit(source, file, "program", NOTES, Selection(("program",), Redactor()))
     return code
 
 

@@ -67,7 +67,7 @@ def read(thing: Any, point: Point) -> Any:
         return thing
     try:
         owner = _owner_at(id(thing))
-        if owner is None or owner.cls is not type(thing) or point.secret:
+        if owner is None or owner.cls is not type(thing) or owner.extent < point.demand:
             _read_slowly(thing, point)
             return thing
         name = point.name
@@ -118,7 +118,7 @@ def read(thing: Any, point: Point) -> Any:
 
 def _read_slowly(thing: Any, point: Point) -> None:
     """Note a read of what is not a plain attribute of a known object, or not yet."""
-    owner = owner_of(thing)
+    owner = owner_of(thing, point)
     name = point.name
     if owner is None:
         held = known(thing) if type(thing) is SimpleNamespace else None
@@ -127,7 +127,7 @@ def _read_slowly(thing: Any, point: Point) -> None:
             _hold(held, name, value)
             record(READ_ATTRIBUTE, held, name, point, IS_ABSENT if value is MISSING else summary(value, point))
         return
-    state, value, holder = look(thing, owner, name)
+    state, value, holder = look(thing, owner, point)
     if type(value) in HELD_TYPES:
         hold(holder, name, value)
     if state == METHOD:
@@ -174,7 +174,7 @@ def _follow(base: Any, point: Point) -> Any:
 
 def _note_write(thing: Any, point: Point, old: tuple[int, int]) -> None:
     name = point.name
-    owner = owner_of(thing)
+    owner = owner_of(thing, point)
     if owner is None:
         held = known(thing) if type(thing) is SimpleNamespace else None
         if held is not None and name in thing.__dict__:
@@ -236,13 +236,13 @@ def _hold(holder: Any, name: str, value: Any) -> None:
 
 def _note_delete(thing: Any, point: Point, old: tuple[int, int]) -> None:
     name = point.name
-    owner = owner_of(thing)
+    owner = owner_of(thing, point)
     if owner is None:
         held = known(thing) if type(thing) is SimpleNamespace else None
         if held is not None:
             record(WRITE_ATTRIBUTE, held, name, point, IS_DELETED, old)
         return
-    state, _, holder = look(thing, owner, name)
+    state, _, holder = look(thing, owner, point)
     unit = compiling.unit_of(module_dict(thing)) if owner.kind.how == MODULE else None
     if unit is not None:
         unit.rebound.add(name)
@@ -276,7 +276,7 @@ def target(thing: Any, point: Point) -> Any:
 
 def _is_plain(thing: Any, name: str) -> bool:
     """Tell whether assigning or reading the attribute runs no code of the program."""
-    owner = owner_of(thing)
+    owner = owner_of(thing, point)
     if owner is None:
         return type(thing) is SimpleNamespace and known(thing) is not None
     kind = owner.kind

@@ -13,17 +13,20 @@ from random import getrandbits
 from types import CodeType
 
 from clew.probe import sites
+from clew.probe.watch import selection as selections
 from clew.probe.watch.scopes import Names
 from clew.probe.watch.transform import Transformer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _ast
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
+
+    from clew.probe.watch.selection import Selection
 
 _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST; importing ast costs 6 ms
 _QUIET_NAME = "<clew watch>"
+_NEVER = selections.ALL + 1
 
 
 class Unit:
@@ -31,18 +34,23 @@ class Unit:
 
     Attributes:
         name: Its name.
+        label: Its name for people: that of the script, where it is ``__main__``.
         file: File name of its code.
+        is_whole: Whether all that its code reads and writes is recorded; otherwise only
+            variables that are selected by their own names.
         points: The places in it where state is accessed.
         rebound: Globals that are assigned after the module was imported, as far as known.
         assigned: Globals its own code assigns.
         owner: Its globals as variables (``owners.Globals``), once one is met.
     """
 
-    __slots__ = ("__weakref__", "assigned", "file", "name", "owner", "points", "rebound")
+    __slots__ = ("__weakref__", "assigned", "file", "is_whole", "label", "name", "owner", "points", "rebound")
 
-    def __init__(self, name: str, file: str) -> None:
+    def __init__(self, name: str, file: str, *, label: str = "", is_whole: bool = True) -> None:
         self.name = name
+        self.label = label or name
         self.file = file
+        self.is_whole = is_whole
         self.points: list[Point] = []
         self.rebound: set[str] = set()
         self.assigned: set[str] = set()
@@ -61,9 +69,10 @@ class Point:
         function: Qualified name of the function around it.
         site: Number of its site in this recording, 0 if it has none yet.
         secret: Whether the name says that the value must not be kept.
+        demand: What extent an owner must have for the quick way.
     """
 
-    __slots__ = ("container", "function", "line", "name", "path", "secret", "site", "unit")
+    __slots__ = ("container", "demand", "function", "line", "name", "path", "secret", "site", "unit")
 
     def __init__(
         self, unit: Unit, name: str, container: str, path: tuple[str, ...], line: int, function: str, *, secret: int
@@ -75,6 +84,7 @@ class Point:
         self.line = line
         self.function = function
         self.secret = secret
+        self.demand = _NEVER if secret else selections.NONE if unit.is_whole else selections.ALL
         self.site = 0
 
     def meet(self) -> int:
@@ -105,13 +115,7 @@ def unit_of(namespace: dict[str, Any]) -> Unit | None:
 
 
 def compile_unit(
-    source: Any,
-    file: str,
-    name: str,
-    notes: Mapping[str, Any],
-    *,
-    is_watched: Callable[[str], bool],
-    is_secret: Callable[[str], bool],
+    source: Any, file: str, name: str, notes: Mapping[str, Any], selection: Selection
 ) -> tuple[CodeType, Unit]:
     """Compile the source of a module with notes.
 
@@ -120,13 +124,14 @@ def compile_unit(
         file: Becomes the file name of the code.
         name: Name of the module.
         notes: Functions by the name ``Transformer`` calls them.
-        is_watched: Tells whether a module is watched.
-        is_secret: Tells whether a name says that the value is secret.
+        selection: Tells what is watched, and which names say that a value is secret.
 
     Raises:
         Exception: Anything ``compile`` may raise.
     """
-    unit = Unit(name, file)
+    label = selection.main if name == selections.MAIN else name
+    unit = Unit(name, file, label=label, is_whole=selection.extent(name) == selections.ALL)
+    is_secret = selection.redactor.is_secret
     token = f"\0clew {getrandbits(64):x} "
     constants: dict[str, Any] = {token + note: function for note, function in notes.items()}
 
@@ -139,9 +144,9 @@ def compile_unit(
         return text
 
     with _Unheard():
-        tree: _ast.Module = compile(source, _QUIET_NAME, "exec", _ONLY_AST, dont_inherit=True)
+        tree: Any = compile(source, _QUIET_NAME, "exec", _ONLY_AST, dont_inherit=True)
         names = Names(tree)
-        Transformer(names, token, point, is_watched).module(tree)
+        Transformer(names, token, point, selection.is_watched).module(tree)
         code = compile(tree, _QUIET_NAME, "exec", dont_inherit=True)
     stored_names.update(names.stored)
     unit.assigned = names.assigned

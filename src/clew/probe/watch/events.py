@@ -94,6 +94,8 @@ def record(what: int, owner: Any, key: Any, point: Point, new: tuple[int, int], 
         new: Code and bits of the value that is read or written.
         old: Those of the value that is overwritten.
     """
+    if not (point.unit.is_whole or owner.is_wanted(key)):
+        return
     span = _span()
     number = owner.slow_numbers.get(key) or owner.variable(key, point)
     if not span or not number:

@@ -131,12 +131,14 @@ def _held(container: Any, point: Point, thing: Any, namespace: dict[str, Any]) -
         held = holder.helds.get(point.container) if holder is not None else None
     else:
         held = None
-    if held is not None and held.key == id(container):
-        return held
-    held = known(container)
+    if held is None or held.key != id(container):
+        held = known(container)
+    is_whole = point.unit.is_whole
     if held is None and point.container and namespace.get(point.container) is container:
-        held = hold(globals_of(point.unit), point.container, container)
-    return held
+        holder = globals_of(point.unit)
+        if is_whole or holder.is_wanted(point.container):
+            held = hold(holder, point.container, container)
+    return held if held is None or is_whole or held.is_selected else None
 
 
 def _find(base: Any, point: Point, namespace: dict[str, Any]) -> tuple[Any, Held | None]:
@@ -150,7 +152,7 @@ def _find(base: Any, point: Point, namespace: dict[str, Any]) -> tuple[Any, Held
     container = owners.peek(thing, path[-1])
     if type(container) not in DICTS:
         return container, None
-    owner = owner_of(thing)
+    owner = owner_of(thing, point)
     held = owner.helds.get(path[-1]) if owner is not None else None
     return container, held if held is not None and held.key == id(container) else known(container)
 

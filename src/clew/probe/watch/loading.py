@@ -15,6 +15,7 @@ from contextlib import suppress
 from clew.probe import sites
 from clew.probe.patching import report
 from clew.probe.watch import attributes, compiling, items, owners, variables
+from clew.probe.watch.selection import MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-    from clew.probe.redact import Redactor
+    from clew.probe.watch.selection import Selection
 
 NOTES: dict[str, Any] = {
     "read": attributes.read,
@@ -45,56 +46,16 @@ NOTES: dict[str, Any] = {
 """Functions by the name ``transform`` calls them."""
 
 
-class Selection:
-    """The modules to be watched.
-
-    Args:
-        prefixes: Names of modules and packages; ``__main__`` is what the process runs.
-        redactor: Tells which names say that a value is secret.
-
-    Attributes:
-        watched: Modules that are watched, by prefix.
-        refused: Why a module that was asked for is not watched, by its name.
-    """
-
-    def __init__(self, prefixes: Sequence[str], redactor: Redactor) -> None:
-        self.prefixes = tuple(prefixes)
-        self.redactor = redactor
-        self.watched: dict[str, list[str]] = {prefix: [] for prefix in prefixes}
-        self.refused: dict[str, str] = {}
-
-    def prefix_of(self, name: str) -> str:
-        """Return the prefix that asks for module *name*, or ""."""
-        for prefix in self.prefixes:
-            if name == prefix or name.startswith(prefix + "."):
-                return prefix
-        return ""
-
-    def is_watched(self, name: str) -> bool:
-        """Tell whether accesses to the globals of module *name* may be state."""
-        return self.prefix_of(name) != ""
-
-    def prefix_of_script(self, path: str) -> str:
-        """Return the prefix that asks for the script at *path*, or ""."""
-        stem = os.path.basename(path).removesuffix(".py")
-        return next((prefix for prefix in self.prefixes if prefix in ("__main__", stem)), "")
-
-    def compile(self, source: Any, file: str, name: str, prefix: str) -> CodeType | None:
-        """Return the code of module *name* with notes, None if it cannot be made."""
-        try:
-            code, _ = compiling.compile_unit(
-                source, file, name, NOTES, is_watched=self.is_watched, is_secret=self.redactor.is_secret
-            )
-        except Exception as error:  # the program goes on, unwatched
-            self.refuse(name, f"{type(error).__name__}: {error}")
-            return None
-        self.watched[prefix].append(name)
-        return code
-
-    def refuse(self, name: str, reason: str) -> None:
-        """Note that module *name* was asked for, but is not watched."""
-        if len(self.refused) < 20:
-            self.refused[name] = reason[:200]
+def compile_noted(selection: Selection, source: Any, file: str, name: str) -> CodeType | None:
+    """Return the code of module *name* with notes, None if it cannot be made."""
+    try:
+        code, _ = compiling.compile_unit(source, file, name, NOTES, selection)
+    except Exception as error:  # the program goes on, unwatched
+        selection.refuse(name, f"{type(error).__name__}: {error}")
+        return None
+    selection.modules += 1
+    selection.mark([name])
+    return code
 
 
 class Finder:
@@ -105,9 +66,8 @@ class Finder:
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find module *name* as the finders behind this one do."""
-        prefix = self._selection.prefix_of(name)
-        is_main = not prefix and self._is_asked_for_as_main(name)
-        if not prefix and not is_main:
+        selection = self._selection
+        if not selection.is_watched(name) and not _runs_as_main(name):
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -115,7 +75,7 @@ class Finder:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 try:
-                    self._prepare(spec, name, prefix or self._main_prefix(name))
+                    self._prepare(spec, name)
                 except Exception as error:  # the program's import must succeed
                     report("watch", f"{type(error).__name__}: {error}")
                 return spec
@@ -124,27 +84,20 @@ class Finder:
     def invalidate_caches(self) -> None:
         """Nothing is cached."""
 
-    def _is_asked_for_as_main(self, name: str) -> bool:
-        """Tell whether *name* is what ``python -m`` runs, and that is watched."""
-        return _runs_as_main(name) and self._main_prefix(name) != ""
-
-    def _main_prefix(self, name: str) -> str:
-        return self._selection.prefix_of_script(name.removesuffix(".__main__").rpartition(".")[2])
-
-    def _prepare(self, spec: ModuleSpec, name: str, prefix: str) -> None:
+    def _prepare(self, spec: ModuleSpec, name: str) -> None:
         selection = self._selection
+        prefix = selection.prefix_of(name)
         file = spec.origin if spec.has_location else None
         if file is None:
-            if spec.loader is not None:
+            if prefix and spec.loader is not None:
                 selection.refuse(name, "it is built into the interpreter")
             return
-        if name == "clew" or name.startswith("clew."):
-            return
-        if _is_library(file) and not _is_named(name, prefix):
+        if _is_library(file) and prefix and not _is_named(name, prefix):
             return
         loader: Any = spec.loader
         if not hasattr(loader, "get_source") or not hasattr(loader, "get_code"):
-            selection.refuse(name, f"{file} is not Python source")
+            if prefix:
+                selection.refuse(name, f"{file} is not Python source")
             return
         original = loader.get_code
 
@@ -154,15 +107,19 @@ class Finder:
             plain = original(fullname)
             if plain is None or fullname != name:
                 return plain
-            as_name = "__main__" if _runs_as_main(fullname) else fullname
+            as_name = fullname
+            if _runs_as_main(fullname):
+                as_name = MAIN
+                selection.name_main(fullname.removesuffix(".__main__"), fullname, fullname.rpartition(".")[2])
             source = _source_of(loader, plain.co_filename)
-            code = None if source is None else selection.compile(source, plain.co_filename, as_name, prefix)
+            code = None if source is None else compile_noted(selection, source, plain.co_filename, as_name)
             return plain if code is None else code
 
         try:
             loader.get_code = get_code
         except (AttributeError, TypeError):
-            selection.refuse(name, f"its loader {type(loader).__qualname__} cannot be hooked")
+            if prefix:
+                selection.refuse(name, f"its loader {type(loader).__qualname__} cannot be hooked")
 
 
 def _source_of(loader: Any, file: str) -> bytes | None:

@@ -35,7 +35,8 @@ from types import (
 from clew.model.kinds import EntityKind
 from clew.probe.definitions import define_entity
 from clew.probe.watch import compiling
-from clew.probe.watch.compiling import Point
+from clew.probe.watch import selection as selections
+from clew.probe.watch.selection import MAX_KNOWN
 from clew.probe.watch.summaries import name_of, type_dict, type_mro, type_qualname
 
 TYPE_CHECKING = False
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from clew.probe.watch.compiling import Point
     from clew.probe.watch.places import Held
 
 MAX_VARIABLES = 100_000
@@ -85,9 +87,24 @@ class Kind:
         is_plain: Whether assigning attributes runs no code of the program.
         is_dynamic: Whether the program computes attributes (``__getattr__``).
         methods: Names that were found not to be state.
+        extent: Which variables of its objects are selected by their names: all, some, none.
+        names: Full names of its bases.
     """
 
-    __slots__ = ("__weakref__", "cls", "dicts", "how", "is_dynamic", "is_plain", "label", "methods", "mro", "type_name")
+    __slots__ = (
+        "__weakref__",
+        "cls",
+        "dicts",
+        "extent",
+        "how",
+        "is_dynamic",
+        "is_plain",
+        "label",
+        "methods",
+        "mro",
+        "names",
+        "type_name",
+    )
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
@@ -104,6 +121,8 @@ class Kind:
         self.is_dynamic = any("__getattr__" in each for each in self.dicts)
         self.methods: set[str] = set()
         self.how = self._how()
+        self.names = _names_of(self.mro)
+        self.extent = _extent(self.names)
 
     def _how(self) -> int:
         cls = self.cls
@@ -139,16 +158,20 @@ class Owner:
         helds: Containers it was seen to hold, by attribute.
         label: What its variables' names begin with.
         type_name: Its class; for a class, itself.
+        names: Full names its variables' names begin with: those of its class and of the bases.
+        extent: Which of its variables are selected by their names: all, some, none.
         reference: To the object, or None.
     """
 
     __slots__ = (
         "cls",
         "dicts",
+        "extent",
         "helds",
         "kind",
         "label",
         "methods",
+        "names",
         "number",
         "numbers",
         "reference",
@@ -156,13 +179,15 @@ class Owner:
         "type_name",
     )
 
-    def __init__(self, kind: Kind, label: str, type_name: str, reference: Any) -> None:
+    def __init__(self, kind: Kind, label: str, type_name: str, names: tuple[str, ...], reference: Any) -> None:
         self.cls = kind.cls
         self.kind = kind
         self.dicts = kind.dicts
         self.methods = kind.methods
         self.label = label
         self.type_name = type_name
+        self.names = names
+        self.extent = kind.extent if names is kind.names else _extent(names)
         self.reference = reference
         self.number = _next_object()
         self.slow_numbers: dict[str, int] = {}
@@ -176,7 +201,17 @@ class Owner:
             number = define(self.name_of(name), self.type_name, self.number, point)
             if number:
                 number = self.slow_numbers.setdefault(name, number)
+                selections.current.mark(self.full_names(name))
         return number
+
+    def full_names(self, name: str) -> list[str]:
+        """Return the names by which the variable *name* may be selected."""
+        shown = self.name_of(name).rpartition(".")[2]
+        return [f"{each}.{shown}" for each in self.names]
+
+    def is_wanted(self, name: str) -> bool:
+        """Tell whether the variable *name* is selected by its name."""
+        return self.extent == selections.ALL or (self.extent == selections.SOME and is_selected(self.full_names(name)))
 
     def name_of(self, name: str) -> str:
         """Return what people know the variable *name* by."""
@@ -196,13 +231,15 @@ class Globals:
         unit: The module.
         slow_numbers: Numbers of variables by name.
         helds: Containers it was seen to hold, by name.
+        extent: Which of its variables are selected by their names: all, some, none.
         number: Number of the module among objects.
     """
 
-    __slots__ = ("helds", "number", "slow_numbers", "unit")
+    __slots__ = ("extent", "helds", "number", "slow_numbers", "unit")
 
     def __init__(self, unit: compiling.Unit) -> None:
         self.unit = unit
+        self.extent = selections.current.extent(unit.name)
         self.slow_numbers: dict[str, int] = {}
         self.helds: dict[str, Held] = {}
         self.number = _next_object()
@@ -214,16 +251,38 @@ class Globals:
             number = define(self.name_of(name), "module", self.number, point)
             if number:
                 number = self.slow_numbers.setdefault(name, number)
+                selections.current.mark(self.full_names(name))
         return number
+
+    def full_names(self, name: str) -> list[str]:
+        """Return the names by which the variable *name* may be selected."""
+        return [f"{self.unit.name}.{name}"]
+
+    def is_wanted(self, name: str) -> bool:
+        """Tell whether the variable *name* is selected by its name."""
+        return self.extent == selections.ALL or (self.extent == selections.SOME and is_selected(self.full_names(name)))
 
     def name_of(self, name: str) -> str:
         """Return what people know the variable *name* by."""
-        return f"{self.unit.name}.{name}"
+        return f"{self.unit.label}.{name}"
 
     def peek(self, name: str) -> Any:
         """Return the value of the global *name*, or None."""
         module = sys.modules.get(self.unit.name)
         return module_dict(module).get(name) if isinstance(module, ModuleType) else None
+
+
+def _names_of(mro: tuple[type, ...]) -> tuple[str, ...]:
+    return tuple([name_of(base) for base in mro if _flags(base) & _HEAP])
+
+
+def _extent(names: tuple[str, ...]) -> int:
+    return max(map(selections.current.extent, names), default=selections.NONE)
+
+
+def is_selected(names: list[str]) -> bool:
+    """Tell whether a variable that is known by each of *names* is selected."""
+    return any(selections.current.extent(name) == selections.ALL for name in names)
 
 
 def globals_of(unit: compiling.Unit) -> Globals:
@@ -286,7 +345,7 @@ _died.__name__ = _died.__qualname__ = "__del__"
 def class_made(cls: Any) -> Any:
     """Have Python tell of the death of objects of *cls*, a new class, if it must be told."""
     try:
-        if _flags(type(cls)) & _IS_TYPE and not _weak_offset(cls) and _has_state(cls):
+        if _flags(type(cls)) & _IS_TYPE and not _weak_offset(cls) and _has_state(cls) and _extent(_names_of(type_mro(cls))):
             type.__setattr__(cls, "__del__", _died)
     except Exception:  # an object of another kind, or a class that cannot be changed
         return cls
@@ -310,17 +369,15 @@ def forget(owner: Owner) -> None:
         held.leave(owner, name)
 
 
-def owner_of(thing: Any) -> Owner | None:
-    """Return the owner for *thing*, None if its state is not watched."""
+def owner_of(thing: Any, point: Point) -> Owner | None:
+    """Return the owner for *thing*, None if its state is not watched at *point*."""
     owner = owners.get(id(thing))
     if owner is not None and owner.cls is type(thing):
         return owner
     cls: Any = type(thing)
-    if cls in _WITHOUT_STATE:
+    if cls in _WITHOUT_STATE or (id(cls) in _unwanted and not point.unit.is_whole):
         return None
-    kind = _kinds.get(id(cls))
-    if kind is None or kind.cls is not cls or kind.mro is not type_mro(cls):
-        kind = _kinds[id(cls)] = Kind(cls)
+    kind = kind_of(cls)
     if owner is not None:
         owner.cls, owner.kind, owner.dicts, owner.methods = cls, kind, kind.dicts, kind.methods  # it changed its class
         return owner
@@ -329,6 +386,9 @@ def owner_of(thing: Any) -> Owner | None:
         if not _flags(cls) & _HEAP:
             _WITHOUT_STATE.add(cls)
         return None
+    if kind.extent == selections.NONE and not point.unit.is_whole and how in (WEAK, DYING) and cls is not FunctionType:
+        _leave_alone(cls)
+        return None
     if live >= MAX_VARIABLES:
         leave_out()
         return None
@@ -336,21 +396,47 @@ def owner_of(thing: Any) -> Owner | None:
     if how != DYING:
         reference = _Reference(thing, _gone)
         reference.key = id(thing)
-    label, type_name = _label(thing, kind)
-    return owners.setdefault(id(thing), Owner(kind, label, type_name, reference))
+    label, type_name, names = _label(thing, kind)
+    return owners.setdefault(id(thing), Owner(kind, label, type_name, names, reference))
 
 
+def known_classes() -> list[str]:
+    """Return the names of classes whose objects were met."""
+    return sorted({kind.type_name for kind in list(_kinds.values())})[:MAX_KNOWN]
+
+
+def kind_of(cls: type) -> Kind:
+    """Return what is known of *cls*."""
+    kind = _kinds.get(id(cls))
+    if kind is None or kind.cls is not cls or kind.mro is not type_mro(cls):
+        kind = _kinds[id(cls)] = Kind(cls)
+    return kind
+
+
+def _leave_alone(cls: type) -> None:
+    """Remember, as long as *cls* lives, that its objects are not selected by their names."""
+    key = id(cls)
+
+    def gone(_: object, key: int = key, unwanted: dict[int, Any] = _unwanted) -> None:
+        unwanted.pop(key, None)
+
+    _unwanted[key] = weakref.ref(cls, gone)
+
+
+_unwanted: dict[int, Any] = {}
 _WITHOUT_STATE: set[type] = {int, str, bytes, list, dict, tuple, set, frozenset, float, type(None)}
 """Built-in types that have none; they live for ever."""
 
 
-def _label(thing: Any, kind: Kind) -> tuple[str, str]:
-    """Return what the names of *thing*'s variables begin with, and its type."""
+def _label(thing: Any, kind: Kind) -> tuple[str, str, tuple[str, ...]]:
+    """Return what the names of *thing*'s variables begin with, its type, and its full names."""
     if kind.how == CLASS:
-        return type_qualname(thing).rpartition("<locals>.")[2], name_of(thing)
+        return type_qualname(thing).rpartition("<locals>.")[2], name_of(thing), _names_of(type_mro(thing))
     if kind.cls is FunctionType:
-        return thing.__qualname__.rpartition("<locals>.")[2], kind.type_name
-    return kind.label, kind.type_name
+        module, name = thing.__module__, thing.__qualname__
+        full = f"{module}.{name}" if type(module) is str else name
+        return name.rpartition("<locals>.")[2], kind.type_name, (full,)
+    return kind.label, kind.type_name, kind.names
 
 
 module_dict: Callable[[Any], dict[str, Any]] = ModuleType.__dict__["__dict__"].__get__
@@ -369,7 +455,7 @@ def _shown(name: str, mro: tuple[type, ...]) -> str:
 # -- looking
 
 
-def look(thing: Any, owner: Owner, name: str) -> tuple[int, Any, Any]:
+def look(thing: Any, owner: Owner, point: Point) -> tuple[int, Any, Any]:
     """Look at an attribute without running code of the program.
 
     Returns:
@@ -378,8 +464,9 @@ def look(thing: Any, owner: Owner, name: str) -> tuple[int, Any, Any]:
         ``Globals`` of a module.
     """
     how = owner.kind.how
+    name = point.name
     if how == CLASS:
-        return _look_at_class(thing, owner, name)
+        return _look_at_class(thing, owner, point)
     if how == MODULE:
         return _look_at_module(thing, owner, name)
     for each in owner.dicts:
@@ -429,14 +516,15 @@ def is_descriptor(value: Any) -> bool:
     return any("__get__" in type_dict(base) for base in type_mro(kind))
 
 
-def _look_at_class(cls: type, owner: Owner, name: str) -> tuple[int, Any, Any]:
+def _look_at_class(cls: type, owner: Owner, point: Point) -> tuple[int, Any, Any]:
+    name = point.name
     if any(name in each for each in owner.dicts):
         return NOT_STATE, None, owner
     for base in type_mro(cls):
         attributes = type_dict(base)
         if name in attributes:
             value = attributes[name]
-            holder = owner if base is cls else owner_of(base)
+            holder = owner if base is cls else owner_of(base, point)
             if holder is None or is_descriptor(value):
                 return NOT_STATE, None, owner
             if name not in compiling.stored_names and name not in holder.slow_numbers:
@@ -459,14 +547,16 @@ def peek(thing: Any, name: str) -> Any:
     kind: Any = type(thing)
     if kind is SimpleNamespace:
         return thing.__dict__.get(name)
-    owner = owner_of(thing)
-    if owner is None:
+    if kind in _WITHOUT_STATE:
         return None
-    if owner.kind.how == CLASS:
+    known = kind_of(kind)
+    if known.how == IGNORED:
+        return None
+    if known.how == CLASS:
         return next((type_dict(base)[name] for base in type_mro(thing) if name in type_dict(base)), None)
-    if owner.kind.how == MODULE:
+    if known.how == MODULE:
         return module_dict(thing).get(name)
-    for each in owner.dicts:
+    for each in known.dicts:
         if name in each and type(each[name]) is not MemberDescriptorType and is_descriptor(each[name]):
             return None
     try:

@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict, defaultdict
 from types import SimpleNamespace
 
 from clew.probe.watch import owners, summaries
+from clew.probe.watch import selection as selections
 from clew.probe.watch.summaries import label, name_of
 
 TYPE_CHECKING = False
@@ -27,6 +28,8 @@ HELD_TYPES = frozenset({*DICTS, SimpleNamespace})
 MAX_HELDS = 20_000
 """Most containers known at one time; accesses to further ones are counted."""
 MAX_PLACES = 8
+MAX_KEY = 256
+"""Longest string that is kept as the key of a variable, in characters."""
 MAX_DEPTH = 4
 """How deep containers in containers are told apart."""
 
@@ -44,6 +47,8 @@ class Held:
         name: What people know it by.
         type_name: Its class.
         number: Its number among objects.
+        names: Full names by which it may be selected.
+        is_selected: Whether it is, and with it its items.
         depth: In how many other containers it stands.
         is_secret: Whether its name says that its values must not be kept.
         is_dict: Whether its variables are items; otherwise they are attributes.
@@ -57,8 +62,10 @@ class Held:
         "helds",
         "is_dict",
         "is_secret",
+        "is_selected",
         "key",
         "name",
+        "names",
         "number",
         "places",
         "slow_numbers",
@@ -75,6 +82,8 @@ class Held:
         self.name = holder.name_of(key)
         self.type_name = name_of(type(thing))
         self.number = holder.number
+        self.names: list[str] = holder.full_names(key)
+        self.is_selected: bool = holder.is_wanted(key)
         self.slow_numbers: dict[Any, int] = {}
         self.helds: dict[Any, Held] = {}
         self.places: list[tuple[Any, Any]] = [(holder, key)]
@@ -90,7 +99,16 @@ class Held:
             number = owners.define(self.name_of(key), self.type_name, self.number, point)
             if number:
                 number = self.slow_numbers.setdefault(key, number)
+                selections.current.mark(self.names)
         return number
+
+    def full_names(self, _: Any) -> list[str]:
+        """Return the names by which the variable under some key may be selected: its own."""
+        return self.names
+
+    def is_wanted(self, _: Any) -> bool:
+        """Tell whether the variable under some key is selected by its name."""
+        return self.is_selected
 
     def find(self, depth: int = 0) -> Any:
         """Return the container, from a place that still holds it, or None."""
@@ -156,6 +174,7 @@ def hold(holder: Any, key: Any, thing: Any) -> Held | None:
         held = helds[id(thing)] = Held(thing, holder, key)
     elif len(held.places) < MAX_PLACES:
         held.places.append((holder, key))
+        held.is_selected = held.is_selected or holder.is_wanted(key)
     else:
         return held
     holder.helds[key] = held
@@ -171,6 +190,6 @@ def known(thing: Any) -> Held | None:
 def is_safe(key: Any) -> bool:
     """Tell whether *key* can be looked up without running code of the program, and be named."""
     kind: Any = type(key)
-    if kind is str or kind is int:
-        return True
+    if kind is str:
+        return len(key) <= MAX_KEY
     return label(key) != ""

@@ -22,27 +22,30 @@ from collections import defaultdict
 from functools import partial
 
 from clew.probe.patching import report
+from clew.probe.watch.loading import compile_noted
+from clew.probe.watch.selection import MAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from clew.probe.watch.loading import Selection
+    from clew.probe.watch.selection import Selection
 
 _Module = type(sys)
 
 
 def watch_script(selection: Selection) -> None:
-    """Have the script of this process, if it is watched and not yet running, run with notes."""
+    """Have the script of this process, if it is not yet running, run with notes."""
     path = _script()
-    if path and selection.prefix_of_script(path):
+    if path:
+        selection.name_main(os.path.basename(path).removesuffix(".py"))
         sys.path_hooks.append(_Hook(selection))
 
 
 def _script() -> str:
     """Return the path of the script the interpreter will run, "" if it runs something else."""
-    main = sys.modules.get("__main__")
+    main = sys.modules.get(MAIN)
     if not sys.argv or sys.argv[0] in ("", "-", "-c", "-m") or hasattr(main, "__file__"):
         return ""
     return sys.argv[0]
@@ -78,8 +81,7 @@ class _Hook:
             return None  # the first line of the file is to be skipped
         with open(path, "rb") as file:
             source = file.read()
-        prefix = self._selection.prefix_of_script(path)
-        code = self._selection.compile(source, path, "__main__", prefix)
+        code = compile_noted(self._selection, source, path, MAIN)
         if code is not None:
             # For the warnings that the interpreter would give now.
             compile(source, path, "exec", dont_inherit=True)
@@ -102,7 +104,7 @@ class _Runner(_Module):
         else:
             sys.modules["runpy"] = runpy
         _set_up_as_script(path)
-        main = sys.modules["__main__"].__dict__
+        main = sys.modules[MAIN].__dict__
         # Called with two arguments that we have no use for. `max` hands each to its key
         # function: the first is not in the mapping, so its factory runs the script; the
         # second is, and compares with whatever.
@@ -129,7 +131,7 @@ def _set_up_as_script(path: str) -> None:
         del sys.path[0]
     if not sys.flags.safe_path:
         sys.path.insert(0, os.path.dirname(os.path.realpath(sys.argv[0])))
-    main = sys.modules["__main__"].__dict__
+    main = sys.modules[MAIN].__dict__
     main["__file__"] = path
     main["__cached__"] = None
     external = sys.modules["_frozen_importlib_external"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from clew.probe.watch import compiling, owners, places, summaries
-from clew.probe.watch.loading import Finder, Selection
+from clew.probe.watch import compiling, owners, places, selection, summaries
+from clew.probe.watch.loading import Finder
 from clew.probe.watch.script import watch_script
 
 TYPE_CHECKING = False
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 def install(session: Session) -> None:
-    """Watch the modules the settings of *session* ask for, from their import on."""
-    selection = Selection(session.config.watch, session.redactor)
+    """Watch what the settings of *session* ask for, from its import on."""
+    chosen = selection.current = selection.Selection(session.config.watch, session.redactor)
     summaries.reset(session.redactor)
+    for prefix in chosen.prefixes:
+        if prefix in sys.modules and prefix != selection.MAIN:
+            chosen.refuse(prefix, "it is imported before any program begins")
     session.at_begin.append(lambda: _begin_anew(session))
-    session.at_end.append(lambda: {"watch": _describe(selection)})
-    sys.meta_path.insert(0, Finder(selection))
-    watch_script(selection)
+    session.at_end.append(lambda: {"watch": _describe(chosen)})
+    sys.meta_path.insert(0, Finder(chosen))
+    watch_script(chosen)
 
 
 def _begin_anew(session: Session) -> None:
@@ -40,14 +43,14 @@ def _begin_anew(session: Session) -> None:
     owners.release(owners.live)
 
 
-def _describe(selection: Selection) -> dict[str, Any]:
+def _describe(chosen: selection.Selection) -> dict[str, Any]:
     """Return what was watched, for the end of the stream."""
-    found: dict[str, Any] = {
-        "modules": {prefix: len(names) for prefix, names in selection.watched.items()},
-        "variables": owners.live,
-    }
+    found: dict[str, Any] = {"modules": chosen.modules}
     if owners.left_out:
         found["left_out"] = owners.left_out
-    if selection.refused:
-        found["refused"] = selection.refused
+    if chosen.refused:
+        found["refused"] = chosen.refused
+    if chosen.unmatched:
+        found["unmatched"] = sorted(chosen.unmatched)
+        found["known"] = selection.known_modules() + owners.known_classes()
     return found

@@ -107,18 +107,22 @@ def encode(value: Any) -> tuple[int, int]:
     return values.OBJECT, number << values.ADDRESS_BITS | id(value) >> 4 & values.ADDRESS_MASK
 
 
-def label(key: Any) -> str:
-    """Return what stands for *key* in the name of an item; "" if its text would run the program's code."""
+def label(key: Any, depth: int = 0) -> str:
+    """Return what stands for *key* in the name of an item; "" if that would run the program's code, or be long."""
     kind: Any = type(key)
     if kind is str:
         return redactor.text(key, 64)
-    if kind is int or kind is float or kind is bool or key is None:
-        return str(key)[:64]
+    if kind is int:
+        return str(key) if _LOW <= key < _HIGH else ""
+    if kind is float or kind is bool or key is None:
+        return str(key)
     if kind is bytes:
-        return redactor.text(repr(key[:48]), 64)
+        return redactor.text(repr(key), 64) if len(key) <= 48 else ""
     if kind is tuple:
-        parts = [label(part) for part in key[:8]]
-        return "" if len(key) > 8 or not all(parts) else f"({', '.join(parts)})"
+        if len(key) > 8 or depth > 1:
+            return ""
+        parts = [label(part, depth + 1) for part in key]
+        return f"({', '.join(parts)})" if all(parts) else ""
     _, how, _ = _types.get(id(kind)) or _meet_type(kind)
     if how == _STRING:
         return redactor.text(str(key), 64)

@@ -96,7 +96,9 @@ def keep(value: Any, point: Point) -> Any:
     """Remember the container *value* by the global it is about to be assigned to."""
     if type(value) in HELD_TYPES and not switch.is_off:
         try:
-            hold(globals_of(point.unit), point.name, value)
+            holder = globals_of(point.unit)
+            if point.unit.is_whole or holder.is_wanted(point.name):
+                hold(holder, point.name, value)
         except BaseException as error:
             if caught(error):
                 raise
