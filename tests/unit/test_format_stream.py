@@ -63,6 +63,16 @@ def test_events_and_definitions_read_back(stream_file):
     assert data.remote_causes == {2: (99, 5)}
 
 
+def test_a_chunk_of_definitions_alone_reads_back(tmp_path):
+    """A process that defines something and then records nothing for a while."""
+    path = write(tmp_path / "a.stream", chunk_of(0, []), chunk_of(1, [10]))
+
+    data = Stream(path).data
+
+    assert list(data.columns["seq"]) == [1]
+    assert data.sites[1] == (1, "/app/bank.py", 31, "transfer")
+
+
 def test_numbers_that_were_dropped_stay_visible(tmp_path):
     """A chunk whose numbers have a gap reads back with the gap."""
     planes = [(spec.number, planes_of(array(TYPECODES[spec.width], [1, 2, 3]))) for spec in schema.EVENTS.columns]

@@ -95,7 +95,9 @@ def encode_event_chunk(
 
 def _encode_rows(spec: schema.TableSpec, rows: Sequence[Row], strings: Strings) -> bytes:
     columns: list[tuple[int, list[bytes]]] = []
-    for column, values in zip(spec.columns, zip(*rows, strict=True), strict=True):
+    # A chunk may hold definitions only: then it has no ranges of events.
+    transposed = zip(*rows, strict=True) if rows else [()] * len(spec.columns)
+    for column, values in zip(spec.columns, transposed, strict=True):
         if column.holds == "string":
             values = map(strings.index, values)
         columns.append((column.number, planes_of(array(TYPECODES[column.width], values))))

@@ -89,12 +89,20 @@ states: weakref.WeakValueDictionary[int, ThreadState] = weakref.WeakValueDiction
 """The states of living threads, by ident: for the sampler, which looks at all of them."""
 
 
+def _define_thread() -> int:
+    return define_entity(EntityKind.THREAD, "", type_name="thread")
+
+
+define_thread: Callable[[], int] = _define_thread
+"""Defines the calling thread, of which nothing is known yet; the seam of threads knows more."""
+
+
 def thread_state() -> ThreadState:
     """Return the state of the calling thread, making it at first use."""
     try:
         return local.state
     except AttributeError:
-        return set_thread(define_entity(EntityKind.THREAD, "", type_name="thread"))
+        return set_thread(define_thread())
 
 
 def set_thread(thread: int) -> ThreadState:
@@ -140,7 +148,7 @@ def emit(what: int, entity: int = 0, wait_ns: int = 0, arg: int = 0, cause: int 
         arg,
         entity,
         state.scope,
-        _site_here(2),
+        _site_here(3),
         span,
         what,
     )
@@ -169,7 +177,7 @@ def emit_at(what: int, entity: int, site: int, wait_ns: int = 0, arg: int = 0, c
 
 def emit_with(what: int, entity: int, values: dict[str, Any], *, wait_ns: int = 0, arg: int = 0, cause: int = 0) -> int:
     """Record one event that carries attributes: ``emit``, with redacted JSON *values*."""
-    seq = emit_at(what, entity, _site_here(2), wait_ns, arg, cause)
+    seq = emit_at(what, entity, _site_here(3), wait_ns, arg, cause)
     if seq:
         journal.write_attrs(seq, values)
     return seq
@@ -194,6 +202,15 @@ def open_gate(memory: Any, capacity: int, decide: Callable[[int], int]) -> None:
     mask = capacity - 1
     next_number = itertools.count(1).__next__
     set_admission(decide)
+
+
+def leave_ring() -> None:
+    """Let go of the ring and let no event in: a forked child must not write into its parent's."""
+    global slots, mask, local
+    local = _Local()
+    slots = bytearray(SLOT_SIZE)
+    mask = 0
+    set_admission()
 
 
 def raise_limit(number: int) -> None:

@@ -23,11 +23,15 @@ MAX_LIVE_ENTITIES = 200_000
 """Most live objects told apart; further ones share the number 0, and are counted."""
 unnamed = 0
 """Objects that got no number because ``MAX_LIVE_ENTITIES`` were alive already."""
+epoch = 0
+"""Changes when all numbers are forgotten: what remembers one elsewhere remembers it with this."""
 
 _next_entity = itertools.count(1).__next__
 _next_span = itertools.count(1).__next__
 _numbers: dict[int, int] = {}
 _references: dict[int, weakref.ref[Any]] = {}
+number_at = _numbers.get
+"""Number of the object at an address (``id``), or None: the inside of ``entity_of``, for speed."""
 
 
 def define_entity(
@@ -83,18 +87,37 @@ def known(thing: object) -> int:
 
 
 def _register(thing: object, kind: int) -> int:
+    frame = sites.user_frame(2)
+    return register(
+        thing,
+        kind,
+        variable_name(thing, frame) if frame is not None else "",
+        site=sites.site_of(frame) if frame is not None else 0,
+    )
+
+
+def register(
+    thing: object, kind: int, name: str, *, type_name: str = "", parent: int = 0, site: int = 0, detail: str = ""
+) -> int:
+    """Give *thing* a number, with a definition of the caller's; 0 if too many have one.
+
+    Args:
+        thing: An object without a number.
+        kind: An ``EntityKind``.
+        name: As for ``define_entity``, like those that follow.
+        type_name: By default that of its class.
+        parent: See there.
+        site: See there.
+        detail: See there.
+    """
     global unnamed
     if len(_numbers) >= MAX_LIVE_ENTITIES:
         unnamed += 1
         return 0
-    frame = sites.user_frame(2)
-    cls = type(thing)
-    number = define_entity(
-        kind,
-        variable_name(thing, frame) if frame is not None else "",
-        type_name=f"{cls.__module__}.{cls.__qualname__}",
-        site=sites.site_of(frame) if frame is not None else 0,
-    )
+    if not type_name:
+        cls = type(thing)
+        type_name = f"{cls.__module__}.{cls.__qualname__}"
+    number = define_entity(kind, name, type_name, parent, site, 0, detail)
     try:
         bind(thing, number)
     except TypeError:
@@ -152,9 +175,20 @@ _MAX_ATTRIBUTES = 200
 
 def reset() -> None:
     """Forget every number: a forked child defines its entities anew."""
-    global _next_entity, _next_span, unnamed
+    global _next_entity, _next_span, unnamed, epoch
     _next_entity = itertools.count(1).__next__
     _next_span = itertools.count(1).__next__
     _numbers.clear()
     _references.clear()
     unnamed = 0
+    epoch += 1
+
+
+def skip_spans(number: int) -> None:
+    """Give no further span a number below *number*.
+
+    Contexts that a forked child inherited still hold spans of its parent: those must
+    not turn into spans of its own.
+    """
+    global _next_span
+    _next_span = itertools.count(number).__next__

@@ -7,12 +7,16 @@ and ``isinstance`` see no difference.
 
 from __future__ import annotations
 
+import _signal
 import sys
 from types import FunctionType
+
+from clew.probe import sites
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType, TracebackType
     from typing import Any, TypeVar
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -54,6 +58,11 @@ class Hooks:
         self._originals.append((owner, attribute, own))  # pyright: ignore[reportUnknownArgumentType]  the program's own object
         setattr(owner, attribute, replacement)
 
+    def add(self, owner: Any, attribute: str, value: Any) -> None:
+        """Give *owner* an attribute it does not have of its own."""
+        self._originals.append((owner, attribute, _MISSING))
+        setattr(owner, attribute, value)
+
     def remove(self) -> None:
         """Put every original back."""
         while self._originals:
@@ -64,11 +73,44 @@ class Hooks:
                 setattr(owner, attribute, original)
 
     def failed(self, error: BaseException) -> None:
-        """Count a failure of a hook; at the first one, disable the group and note it."""
+        """Count a failure of a hook; at the first one, disable the group and note it.
+
+        Raises:
+            BaseException: *error* itself, if it is not clew's: a signal handler of the
+                program ran while the hook did, and raised it.
+        """
+        if isinstance(error, RecursionError):
+            return  # the program is at the end of its stack, and will notice
+        own = _of_the_program(error)
+        if own is not None:
+            error.__traceback__ = own
+            raise error
         self.failures += 1
         if self.failures == 1:
             self.remove()
             report(self.name, f"{type(error).__name__}: {error}")
+
+
+def _of_the_program(error: BaseException) -> TracebackType | None:
+    """Return the part of the traceback below a signal handler of the program; None if none ran."""
+    traceback = error.__traceback__
+    while traceback is not None and sites.tier_of(traceback.tb_frame.f_code) == sites.HIDDEN:
+        traceback = traceback.tb_next
+    if traceback is None or traceback.tb_frame.f_code not in _handler_codes():
+        return None
+    return traceback
+
+
+def _handler_codes() -> list[CodeType]:
+    """Return the code of every signal handler written in Python."""
+    codes: list[CodeType] = []
+    for number in _signal.valid_signals():
+        handler: Any = _signal.getsignal(number)
+        handler = getattr(handler, "func", handler)  # a functools.partial
+        code = getattr(handler, "__code__", None) or getattr(getattr(type(handler), "__call__", None), "__code__", None)
+        if code is not None:
+            codes.append(code)
+    return codes
 
 
 problems: dict[str, str] = {}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-USER, LIBRARY, HIDDEN = 0, 1, 2
+USER, LIBRARY, HIDDEN, END = 0, 1, 2, 3
 
 MAX_CODES = 8192
 """Code objects remembered; beyond it all are forgotten and met anew, so that a program
@@ -27,10 +27,17 @@ that compiles code for ever does not make clew keep it for ever."""
 MAX_DEPTH = 24
 """Frames looked at for user code: deep library stacks get their library line instead."""
 
+STAND_IN = "<clew>"
+"""Name of code of ours that says it is in the user's file, so that a warning points there."""
+
 _next_site = itertools.count(1).__next__
-_tiers: dict[int, int] = {}
+tiers: dict[int, int] = {}
+"""Tier by ``id()`` of every code object that was met: the inside of ``tier_of``, for speed."""
 _sites: dict[int, dict[int, int]] = {}
+_user_sites: dict[int, dict[int, int]] = {}
+"""Those of ``_sites`` that belong to user code."""
 _codes: list[CodeType] = []
+_ends: list[CodeType] = []
 _getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 _HIDDEN_PREFIXES = tuple(
@@ -57,18 +64,35 @@ def _meet(code: CodeType) -> int:
     """Sort a code object that was not seen before, and remember it."""
     if len(_codes) >= MAX_CODES:
         _codes.clear()
-        _tiers.clear()
+        tiers.clear()
         _sites.clear()
+        _user_sites.clear()
     key = id(code)
     _codes.append(code)  # keeps the address from becoming another code's
-    _sites[key] = {}
-    tier = _tiers[key] = tier_of_file(code.co_filename)
+    offsets = _sites[key] = {}
+    if code.co_name == STAND_IN:
+        tier = HIDDEN
+    elif any(code is end for end in _ends):
+        tier = END
+    else:
+        tier = tier_of_file(code.co_filename)
+    tiers[key] = tier
+    if tier == USER:
+        _user_sites[key] = offsets
     return tier
+
+
+def end_at(code: CodeType) -> None:
+    """Let no walk go beyond frames of *code*: what called them does not explain what they do.
+
+    An event loop is such a caller: the line that started it is not where its tasks are.
+    """
+    _ends.append(code)
 
 
 def tier_of(code: CodeType) -> int:
     """Return the tier of *code*."""
-    tier = _tiers.get(id(code))
+    tier = tiers.get(id(code))
     return _meet(code) if tier is None else tier
 
 
@@ -76,20 +100,41 @@ def site_here(depth: int) -> int:
     """Return the site of the nearest user code above the caller.
 
     Args:
-        depth: How many frames above this function to begin: 1 is the caller.
+        depth: How many frames above this function to begin: 1 is the caller. Where
+            there are fewer, as in a thread that runs a hook itself, the site is 0.
     """
-    frame: FrameType | None = _getframe(depth)
+    try:
+        frame: FrameType = _getframe(depth)
+    except ValueError:
+        return 0
+    # Most often user code, at a place met before.
+    offsets = _user_sites.get(id(frame.f_code))
+    if offsets is None:
+        return _nearest_site(frame)
+    number = offsets.get(frame.f_lasti)
+    return site_of(frame) if number is None else number
+
+
+def _nearest_site(frame: FrameType | None) -> int:
+    """Return the site of the nearest user code from *frame* on, or else of a library."""
     library: FrameType | None = None
-    for _ in range(MAX_DEPTH):
-        if frame is None:
-            break
-        tier = _tiers.get(id(frame.f_code))
+    left = MAX_DEPTH
+    while frame is not None and left:
+        left -= 1
+        key = id(frame.f_code)
+        offsets = _user_sites.get(key)
+        if offsets is not None:
+            number = offsets.get(frame.f_lasti)
+            return site_of(frame) if number is None else number
+        tier = tiers.get(key)
         if tier is None:
             tier = _meet(frame.f_code)
-        if tier == USER:
-            return site_of(frame)
-        if tier == LIBRARY and library is None:
-            library = frame
+            if tier == USER:
+                return site_of(frame)
+        if tier == LIBRARY:
+            library = library or frame
+        elif tier == END:
+            break
         frame = frame.f_back
     return site_of(library) if library is not None else 0
 
@@ -104,8 +149,10 @@ def user_frame(depth: int) -> FrameType | None:
         tier = tier_of(frame.f_code)
         if tier == USER:
             return frame
-        if tier == LIBRARY and library is None:
-            library = frame
+        if tier == LIBRARY:
+            library = library or frame
+        elif tier == END:
+            break
         frame = frame.f_back
     return library
 
@@ -178,5 +225,6 @@ def reset() -> None:
     global _next_site
     _next_site = itertools.count(1).__next__
     _codes.clear()
-    _tiers.clear()
+    tiers.clear()
     _sites.clear()
+    _user_sites.clear()
