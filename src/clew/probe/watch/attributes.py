@@ -27,20 +27,8 @@ from clew.probe.watch.events import (
     summary,
     switch,
 )
-from clew.probe.watch.owners import (
-    ABSENT,
-    CLASS,
-    METHOD,
-    MISSING,
-    MODULE,
-    STATE,
-    globals_of,
-    is_descriptor,
-    is_method,
-    look,
-    module_dict,
-    owner_of,
-)
+from clew.probe.watch.kinds import CLASS, FUNCTIONS, MISSING, MODULE, is_descriptor, is_method, module_dict, peek
+from clew.probe.watch.owners import ABSENT, METHOD, STATE, globals_of, look, owner_of
 from clew.probe.watch.places import HELD_TYPES, hold, known
 from clew.probe.watch.summaries import encode, type_dict
 
@@ -53,8 +41,6 @@ if TYPE_CHECKING:
 
 _READ_INT = READ_ATTRIBUTE | values.INT << CODE_SHIFT
 _LOW, _HIGH, _WORD = -(1 << 63), 1 << 63, (1 << 64) - 1
-_FUNCTIONS = owners.FUNCTIONS
-
 _pack = SLOT.pack_into
 _span = buffer.SPAN.get
 _getattribute = object.__getattribute__
@@ -101,7 +87,6 @@ def read(thing: Any, point: Point) -> Any:
             seq = buffer.admit(seq)
             if not seq:
                 return thing
-            number = owner.numbers.get(name) or owner.variable(name, point)
         site = point.site or point.meet()
         try:
             state = buffer.local.state
@@ -166,7 +151,7 @@ def deleted(base: Any, point: Point) -> None:
 
 def _follow(base: Any, point: Point) -> Any:
     for name in point.path:
-        base = owners.peek(base, name)
+        base = peek(base, name)
         if base is None:
             return None
     return base
@@ -208,10 +193,10 @@ def _written(thing: Any, owner: Owner, name: str) -> tuple[Any, Any]:
         if name in each:
             found = each[name]
             kind: Any = type(found)
-            if kind is not MemberDescriptorType and kind not in _FUNCTIONS and is_descriptor(found):
+            if kind is not MemberDescriptorType and kind not in FUNCTIONS and is_descriptor(found):
                 return MISSING, owner
             value = _value(thing, name)
-            if kind in _FUNCTIONS:
+            if kind in FUNCTIONS:
                 if value is MISSING or is_method(value, found):
                     return MISSING, owner
                 owner.methods.discard(name)
@@ -264,7 +249,7 @@ def target(thing: Any, point: Point) -> Any:
     if switch.is_off:
         return thing
     try:
-        if _is_plain(thing, point.name):
+        if _is_plain(thing, point):
             stand_in = object.__new__(Target)
             _set_about(stand_in, (thing, point))
             return stand_in
@@ -274,9 +259,10 @@ def target(thing: Any, point: Point) -> Any:
     return thing
 
 
-def _is_plain(thing: Any, name: str) -> bool:
+def _is_plain(thing: Any, point: Point) -> bool:
     """Tell whether assigning or reading the attribute runs no code of the program."""
     owner = owner_of(thing, point)
+    name = point.name
     if owner is None:
         return type(thing) is SimpleNamespace and known(thing) is not None
     kind = owner.kind
@@ -349,7 +335,7 @@ _set_about: Any = Target.__dict__["clew"].__set__
 def _old(thing: Any, point: Point) -> tuple[int, int]:
     """Return a summary of the value that is about to be overwritten."""
     try:
-        value = owners.peek(thing, point.name)
+        value = peek(thing, point.name)
         return NO_VALUE if value is None else summary(value, point)
     except BaseException as error:
         if caught(error):

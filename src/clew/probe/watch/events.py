@@ -83,7 +83,9 @@ def summary(value: Any, point: Point) -> tuple[int, int]:
     return encode(value)
 
 
-def record(what: int, owner: Any, key: Any, point: Point, new: tuple[int, int], old: tuple[int, int] = NO_VALUE) -> None:
+def record(
+    what: int, owner: Any, key: Any, point: Point, new: tuple[int, int], old: tuple[int, int] = NO_VALUE
+) -> None:
     """Record one access.
 
     Args:
@@ -105,8 +107,6 @@ def record(what: int, owner: Any, key: Any, point: Point, new: tuple[int, int], 
         seq = buffer.admit(seq)
         if not seq:
             return
-        # In a forked child the recording may have begun just now, and with it all numbers.
-        number = owner.slow_numbers.get(key) or owner.variable(key, point)
     site = point.site or point.meet()
     try:
         state = buffer.local.state

@@ -24,7 +24,8 @@ from clew.probe.watch.events import (
     record,
     switch,
 )
-from clew.probe.watch.owners import MISSING, globals_of, owner_of
+from clew.probe.watch.kinds import MISSING, peek
+from clew.probe.watch.owners import globals_of, owner_of
 from clew.probe.watch.places import DICTS, HELD_TYPES, Held, dict_get, hold, is_safe, known
 from clew.probe.watch.summaries import encode
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 MAX_KEYS = 64
 """Most items of one ``update`` or ``clear`` that are recorded; further ones are counted."""
 
-_getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
+_getframe: Any = sys._getframe  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 _owner_at = owners.owners.get
 
 
@@ -148,8 +149,8 @@ def _find(base: Any, point: Point, namespace: dict[str, Any]) -> tuple[Any, Held
         return base, _held(base, point, None, namespace) if type(base) in DICTS else None
     thing = base
     for name in path[:-1]:
-        thing = owners.peek(thing, name)
-    container = owners.peek(thing, path[-1])
+        thing = peek(thing, name)
+    container = peek(thing, path[-1])
     if type(container) not in DICTS:
         return container, None
     owner = owner_of(thing, point)
@@ -318,9 +319,8 @@ class Items:
         """Return keys with what stands under them now."""
         found: list[tuple[Any, Any]] = []
         try:
-            for key in islice(keys, MAX_KEYS):
-                if is_safe(key):
-                    found.append((key, dict_get(self.container, key, MISSING)))
+            some = islice(keys, MAX_KEYS)
+            found += [(key, dict_get(self.container, key, MISSING)) for key in some if is_safe(key)]
             owners.leave_out(len(keys) - len(found))
         except BaseException as error:
             if caught(error):

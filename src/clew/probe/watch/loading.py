@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from clew.probe import sites
 from clew.probe.patching import report
-from clew.probe.watch import attributes, compiling, items, owners, variables
+from clew.probe.watch import attributes, compiling, items, kinds, variables
 from clew.probe.watch.selection import MAIN
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ NOTES: dict[str, Any] = {
     "global_wrote": variables.global_wrote,
     "global_deleted": variables.global_deleted,
     "hold": variables.keep,
-    "class_made": owners.class_made,
+    "class_made": kinds.class_made,
 }
 """Functions by the name ``transform`` calls them."""
 

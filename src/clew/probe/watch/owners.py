@@ -7,12 +7,6 @@ is made, which Python calls at the same point. (Later would be too late: somebod
 iterating over the class.) One that has a ``__del__`` of its own is left out, as are such
 classes of other modules. What can neither be referred to nor tell of its death (dicts)
 is known by the places that hold it, see ``places``.
-
-Values are looked at without running the program's code: a name that no class of the
-object defines can only be in the instance, where ``object.__getattribute__`` finds it
-(reading ``__dict__`` instead would make CPython build a dict for each object, which
-costs memory and slows every later access); one that a class defines is looked at as it
-is, and is state only if it is a slot or a plain value.
 """
 
 from __future__ import annotations
@@ -20,28 +14,38 @@ from __future__ import annotations
 import itertools
 import sys
 import weakref
-from _thread import _local  # pyright: ignore[reportPrivateUsage]  the base of threading.local
-from types import (
-    BuiltinFunctionType,
-    FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodDescriptorType,
-    MethodType,
-    ModuleType,
-    SimpleNamespace,
-)
+from types import FunctionType, MemberDescriptorType, ModuleType
 
 from clew.model.kinds import EntityKind
 from clew.probe.definitions import define_entity
-from clew.probe.watch import compiling
+from clew.probe.watch import compiling, kinds
 from clew.probe.watch import selection as selections
-from clew.probe.watch.selection import MAX_KNOWN
+from clew.probe.watch.kinds import (
+    CLASS,
+    DYING,
+    FUNCTIONS,
+    HEAP,
+    IGNORED,
+    MISSING,
+    MODULE,
+    PLACED,
+    WEAK,
+    WITHOUT_STATE,
+    Kind,
+    extent_of,
+    flags_of,
+    is_descriptor,
+    is_method,
+    is_selected,
+    kind_of,
+    module_dict,
+    names_of,
+    peek,
+)
 from clew.probe.watch.summaries import name_of, type_dict, type_mro, type_qualname
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from clew.probe.watch.compiling import Point
@@ -50,100 +54,15 @@ if TYPE_CHECKING:
 MAX_VARIABLES = 100_000
 """Most variables told apart at one time; accesses to further ones are counted."""
 
-IGNORED, WEAK, DYING, PLACED, CLASS, MODULE = range(6)
 NOT_STATE, METHOD, ABSENT, STATE = range(4)
-
-_HEAP = 1 << 9
-_IMMUTABLE = 1 << 8
-_IS_TYPE = 1 << 31
-FUNCTIONS = (FunctionType, classmethod, staticmethod)
-_NO_VALUES = frozenset({property, GetSetDescriptorType, MethodDescriptorType, BuiltinFunctionType, type, ModuleType})
-_flags: Callable[[type], int] = type.__dict__["__flags__"].__get__
-_dict_offset: Callable[[type], int] = type.__dict__["__dictoffset__"].__get__
-_weak_offset: Callable[[type], int] = type.__dict__["__weakrefoffset__"].__get__
 _getattribute = object.__getattribute__
-_WRAPPER = object.__dict__["__setattr__"]
 
 live = 0
 left_out = 0
 """Accesses that were not recorded: to variables beyond the bound, or that cannot be told apart."""
 owners: dict[int, Owner] = {}
 """Owners by ``id()`` of their object."""
-_kinds: weakref.WeakValueDictionary[int, Kind] = weakref.WeakValueDictionary()
-"""Kinds by ``id()`` of their class, as long as an owner has one: they keep the class alive."""
 _next_object = itertools.count(1).__next__
-MISSING: Any = object()
-
-
-class Kind:
-    """What is known of a class, and of its objects.
-
-    Attributes:
-        cls: The class.
-        how: How its objects are told apart: WEAK, DYING …
-        label: Its name, as it stands in the name of a variable.
-        mro: Its bases, as they were.
-        dicts: Attributes of every class its objects get theirs from, but ``object``.
-        is_plain: Whether assigning attributes runs no code of the program.
-        is_dynamic: Whether the program computes attributes (``__getattr__``).
-        methods: Names that were found not to be state.
-        extent: Which variables of its objects are selected by their names: all, some, none.
-        names: Full names of its bases.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "cls",
-        "dicts",
-        "extent",
-        "how",
-        "is_dynamic",
-        "is_plain",
-        "label",
-        "methods",
-        "mro",
-        "names",
-        "type_name",
-    )
-
-    def __init__(self, cls: type) -> None:
-        self.cls = cls
-        self.mro = type_mro(cls)
-        self.label = type_qualname(cls).rpartition("<locals>.")[2]
-        self.type_name = name_of(cls)
-        ignored = (object, type)
-        self.dicts = tuple([type_dict(base) for base in self.mro if base not in ignored])
-        self.is_plain = not any(
-            type(each.get(name, _WRAPPER)) is not type(_WRAPPER)
-            for each in self.dicts
-            for name in ("__setattr__", "__delattr__", "__getattribute__")
-        )
-        self.is_dynamic = any("__getattr__" in each for each in self.dicts)
-        self.methods: set[str] = set()
-        self.how = self._how()
-        self.names = _names_of(self.mro)
-        self.extent = _extent(self.names)
-
-    def _how(self) -> int:
-        cls = self.cls
-        flags = _flags(cls)
-        if flags & _IS_TYPE:
-            return CLASS
-        if ModuleType in self.mro:
-            return MODULE
-        if cls is FunctionType:
-            return WEAK
-        if cls is SimpleNamespace:
-            return PLACED
-        if not flags & _HEAP or flags & _IMMUTABLE or _local in self.mro:
-            # Built-in types have no state to watch, and that of a thread is nobody else's.
-            return IGNORED
-        if _weak_offset(cls):
-            return WEAK
-        return DYING if self._has_hook() else IGNORED
-
-    def _has_hook(self) -> bool:
-        return next((each["__del__"] for each in self.dicts if "__del__" in each), None) is _died
 
 
 class Owner:
@@ -187,7 +106,7 @@ class Owner:
         self.label = label
         self.type_name = type_name
         self.names = names
-        self.extent = kind.extent if names is kind.names else _extent(names)
+        self.extent = kind.extent if names is kind.names else extent_of(names)
         self.reference = reference
         self.number = _next_object()
         self.slow_numbers: dict[str, int] = {}
@@ -272,19 +191,6 @@ class Globals:
         return module_dict(module).get(name) if isinstance(module, ModuleType) else None
 
 
-def _names_of(mro: tuple[type, ...]) -> tuple[str, ...]:
-    return tuple([name_of(base) for base in mro if _flags(base) & _HEAP])
-
-
-def _extent(names: tuple[str, ...]) -> int:
-    return max(map(selections.current.extent, names), default=selections.NONE)
-
-
-def is_selected(names: list[str]) -> bool:
-    """Tell whether a variable that is known by each of *names* is selected."""
-    return any(selections.current.extent(name) == selections.ALL for name in names)
-
-
 def globals_of(unit: compiling.Unit) -> Globals:
     """Return the globals of *unit* as variables."""
     if unit.owner is None:
@@ -330,36 +236,13 @@ def _gone(reference: Any, known: dict[int, Owner] = owners) -> None:
         return
 
 
-def _died(self: object, known: dict[int, Owner] = owners) -> None:
-    try:
-        owner = known.pop(id(self), None)
-        if owner is not None:
-            forget(owner)
-    except Exception:
-        return
+def _died(key: int) -> None:
+    owner = owners.pop(key, None)
+    if owner is not None:
+        forget(owner)
 
 
-_died.__name__ = _died.__qualname__ = "__del__"
-
-
-def class_made(cls: Any) -> Any:
-    """Have Python tell of the death of objects of *cls*, a new class, if it must be told."""
-    try:
-        if _flags(type(cls)) & _IS_TYPE and not _weak_offset(cls) and _has_state(cls) and _extent(_names_of(type_mro(cls))):
-            type.__setattr__(cls, "__del__", _died)
-    except Exception:  # an object of another kind, or a class that cannot be changed
-        return cls
-    return cls
-
-
-def _has_state(cls: type) -> bool:
-    """Tell whether objects of *cls* have attributes, and nobody waits for their end."""
-    dicts = [type_dict(base) for base in type_mro(cls)]
-    if any("__del__" in each for each in dicts) or "_member_map_" in type_dict(cls):
-        return False  # members of an enumeration live as long as it does, and do not change
-    if _dict_offset(cls):
-        return True
-    return any(type(value) is MemberDescriptorType for each in dicts for value in each.values())
+kinds.ended = _died
 
 
 def forget(owner: Owner) -> None:
@@ -375,7 +258,7 @@ def owner_of(thing: Any, point: Point) -> Owner | None:
     if owner is not None and owner.cls is type(thing):
         return owner
     cls: Any = type(thing)
-    if cls in _WITHOUT_STATE or (id(cls) in _unwanted and not point.unit.is_whole):
+    if cls in WITHOUT_STATE or (id(cls) in _unwanted and not point.unit.is_whole):
         return None
     kind = kind_of(cls)
     if owner is not None:
@@ -383,8 +266,8 @@ def owner_of(thing: Any, point: Point) -> Owner | None:
         return owner
     how = kind.how
     if how == IGNORED or how == PLACED:
-        if not _flags(cls) & _HEAP:
-            _WITHOUT_STATE.add(cls)
+        if not flags_of(cls) & HEAP:
+            WITHOUT_STATE.add(cls)
         return None
     if kind.extent == selections.NONE and not point.unit.is_whole and how in (WEAK, DYING) and cls is not FunctionType:
         _leave_alone(cls)
@@ -400,19 +283,6 @@ def owner_of(thing: Any, point: Point) -> Owner | None:
     return owners.setdefault(id(thing), Owner(kind, label, type_name, names, reference))
 
 
-def known_classes() -> list[str]:
-    """Return the names of classes whose objects were met."""
-    return sorted({kind.type_name for kind in list(_kinds.values())})[:MAX_KNOWN]
-
-
-def kind_of(cls: type) -> Kind:
-    """Return what is known of *cls*."""
-    kind = _kinds.get(id(cls))
-    if kind is None or kind.cls is not cls or kind.mro is not type_mro(cls):
-        kind = _kinds[id(cls)] = Kind(cls)
-    return kind
-
-
 def _leave_alone(cls: type) -> None:
     """Remember, as long as *cls* lives, that its objects are not selected by their names."""
     key = id(cls)
@@ -424,22 +294,17 @@ def _leave_alone(cls: type) -> None:
 
 
 _unwanted: dict[int, Any] = {}
-_WITHOUT_STATE: set[type] = {int, str, bytes, list, dict, tuple, set, frozenset, float, type(None)}
-"""Built-in types that have none; they live for ever."""
 
 
 def _label(thing: Any, kind: Kind) -> tuple[str, str, tuple[str, ...]]:
     """Return what the names of *thing*'s variables begin with, its type, and its full names."""
     if kind.how == CLASS:
-        return type_qualname(thing).rpartition("<locals>.")[2], name_of(thing), _names_of(type_mro(thing))
+        return type_qualname(thing).rpartition("<locals>.")[2], name_of(thing), names_of(type_mro(thing))
     if kind.cls is FunctionType:
         module, name = thing.__module__, thing.__qualname__
         full = f"{module}.{name}" if type(module) is str else name
         return name.rpartition("<locals>.")[2], kind.type_name, (full,)
     return kind.label, kind.type_name, kind.names
-
-
-module_dict: Callable[[Any], dict[str, Any]] = ModuleType.__dict__["__dict__"].__get__
 
 
 def _shown(name: str, mro: tuple[type, ...]) -> str:
@@ -500,22 +365,6 @@ def _look_past_class(thing: Any, owner: Owner, name: str, found: Any) -> tuple[i
     return NOT_STATE, None
 
 
-def is_method(value: Any, function: Any) -> bool:
-    """Tell whether *value* is what the class's *function* gives."""
-    kind: Any = type(function)
-    if kind is not FunctionType:
-        function = function.__func__
-    return value is function or (type(value) is MethodType and value.__func__ is function)
-
-
-def is_descriptor(value: Any) -> bool:
-    """Tell whether *value*, in a class, is code and not state: a function, property, class …"""
-    kind: Any = type(value)
-    if kind in _NO_VALUES or kind in FUNCTIONS or _flags(kind) & _IS_TYPE:
-        return True
-    return any("__get__" in type_dict(base) for base in type_mro(kind))
-
-
 def _look_at_class(cls: type, owner: Owner, point: Point) -> tuple[int, Any, Any]:
     name = point.name
     if any(name in each for each in owner.dicts):
@@ -540,26 +389,3 @@ def _look_at_module(module: Any, owner: Owner, name: str) -> tuple[int, Any, Any
     if unit is None or value is MISSING:
         return NOT_STATE, None, owner
     return (STATE if name in unit.rebound else NOT_STATE), value, globals_of(unit)
-
-
-def peek(thing: Any, name: str) -> Any:
-    """Return what *thing* holds under *name*, be it recorded or not; None if nothing."""
-    kind: Any = type(thing)
-    if kind is SimpleNamespace:
-        return thing.__dict__.get(name)
-    if kind in _WITHOUT_STATE:
-        return None
-    known = kind_of(kind)
-    if known.how == IGNORED:
-        return None
-    if known.how == CLASS:
-        return next((type_dict(base)[name] for base in type_mro(thing) if name in type_dict(base)), None)
-    if known.how == MODULE:
-        return module_dict(thing).get(name)
-    for each in known.dicts:
-        if name in each and type(each[name]) is not MemberDescriptorType and is_descriptor(each[name]):
-            return None
-    try:
-        return _getattribute(thing, name)
-    except AttributeError:
-        return None

@@ -33,7 +33,6 @@ MAX_KEY = 256
 MAX_DEPTH = 4
 """How deep containers in containers are told apart."""
 
-MISSING = owners.MISSING
 dict_get = dict.get
 helds: dict[int, Held] = {}
 """By ``id()`` of the container."""
@@ -113,10 +112,7 @@ class Held:
     def find(self, depth: int = 0) -> Any:
         """Return the container, from a place that still holds it, or None."""
         for holder, key in self.places:
-            if type(holder) is Held:
-                value = holder.peek(key, depth + 1)
-            else:
-                value = holder.peek(key)
+            value = holder.peek(key, depth + 1) if type(holder) is Held else holder.peek(key)
             if id(value) == self.key and type(value) in HELD_TYPES:
                 return value
         return None

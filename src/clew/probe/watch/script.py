@@ -88,7 +88,7 @@ class _Hook:
         return code
 
 
-class _Runner(_Module):
+class _Runner(_Module):  # pyright: ignore[reportUntypedBaseClass]  importing types costs more
     """Is ``runpy`` until the interpreter takes the function to call from it."""
 
     def __init__(self, path: str, code: CodeType, runpy: Any) -> None:
@@ -109,7 +109,7 @@ class _Runner(_Module):
         # function: the first is not in the mapping, so its factory runs the script; the
         # second is, and compares with whatever.
         run = defaultdict(partial(exec, code, main), {False: _Least()})
-        return partial(max, key=run.__getitem__)
+        return partial(max, key=run.__getitem__)  # pyright: ignore[reportCallIssue]  the factory returns None, like the script
 
 
 class _Least:

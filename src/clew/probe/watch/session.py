@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from clew.probe.watch import compiling, owners, places, selection, summaries
+from clew.probe.patching import report
+from clew.probe.watch import compiling, kinds, owners, places, selection, summaries
 from clew.probe.watch.loading import Finder
 from clew.probe.watch.script import watch_script
 
@@ -23,7 +24,7 @@ def install(session: Session) -> None:
         if prefix in sys.modules and prefix != selection.MAIN:
             chosen.refuse(prefix, "it is imported before any program begins")
     session.at_begin.append(lambda: _begin_anew(session))
-    session.at_end.append(lambda: {"watch": _describe(chosen)})
+    session.at_end.append(lambda: _describe(chosen))
     sys.meta_path.insert(0, Finder(chosen))
     watch_script(chosen)
 
@@ -45,6 +46,14 @@ def _begin_anew(session: Session) -> None:
 
 def _describe(chosen: selection.Selection) -> dict[str, Any]:
     """Return what was watched, for the end of the stream."""
+    try:
+        return {"watch": _found(chosen)}
+    except Exception as error:  # the end must be written
+        report("watch", f"{type(error).__name__}: {error}")
+        return {}
+
+
+def _found(chosen: selection.Selection) -> dict[str, Any]:
     found: dict[str, Any] = {"modules": chosen.modules}
     if owners.left_out:
         found["left_out"] = owners.left_out
@@ -52,5 +61,5 @@ def _describe(chosen: selection.Selection) -> dict[str, Any]:
         found["refused"] = chosen.refused
     if chosen.unmatched:
         found["unmatched"] = sorted(chosen.unmatched)
-        found["known"] = selection.known_modules() + owners.known_classes()
+        found["known"] = selection.known_modules() + kinds.known_classes()
     return found

@@ -40,7 +40,7 @@ def is_quiet(node: Any) -> bool:
     return not any(isinstance(part, _ACTIVE) for part in walk(node))
 
 
-def copy(node: Any, place: dict[str, int] | None = None) -> Any:
+def copy(node: Any, place: dict[str, Any] | None = None) -> Any:
     """Copy an expression that may be evaluated twice; return any other as it is."""
     at = place or (place_of(node) if hasattr(node, "lineno") else {})
     kind = type(node)
@@ -55,7 +55,7 @@ def copy(node: Any, place: dict[str, int] | None = None) -> Any:
     return node
 
 
-def place_of(node: Any) -> dict[str, int]:
+def place_of(node: Any) -> dict[str, Any]:
     """Return where *node* stands, as the arguments of a new node."""
     return {
         "lineno": node.lineno,
@@ -65,13 +65,13 @@ def place_of(node: Any) -> dict[str, int]:
     }
 
 
-def place_of_line(node: Any) -> dict[str, int]:
+def place_of_line(node: Any) -> dict[str, Any]:
     """Return the place of the first character of *node*."""
     line, column = node.lineno, node.col_offset
     return {"lineno": line, "col_offset": column, "end_lineno": line, "end_col_offset": column + 1}
 
 
-def place_of_attribute(node: Any) -> dict[str, int]:
+def place_of_attribute(node: Any) -> dict[str, Any]:
     """Return the place of the attribute's name in *node*, which need not be on its first line."""
     if node.lineno == node.end_lineno:
         return place_of(node)
@@ -122,7 +122,7 @@ def _is_folded(node: Any) -> bool:
 def first(node: Any) -> Any:
     """Return the part of *node* that is evaluated first: what goes before it stands on its line."""
     while True:
-        kind = type(node)
+        kind: Any = type(node)
         field = _FIRST_PARTS.get(kind)
         if field is not None and not _is_folded(node):
             node = getattr(node, field)

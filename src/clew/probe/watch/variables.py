@@ -14,7 +14,8 @@ from clew.probe.watch.events import (
     summary,
     switch,
 )
-from clew.probe.watch.owners import MISSING, globals_of
+from clew.probe.watch.kinds import MISSING
+from clew.probe.watch.owners import globals_of
 from clew.probe.watch.places import HELD_TYPES, hold
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from clew.probe.watch.compiling import Point
 
-_getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
+_getframe: Any = sys._getframe  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 
 def global_read(value: Any, point: Point) -> Any:
