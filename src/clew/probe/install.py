@@ -100,6 +100,10 @@ def _at_exit() -> None:
     session.end(reason="exit")
     if not _has_sidecar or not os.path.isdir(session.folder):
         return
+    if session.config.watch:
+        from clew.probe import watch
+
+        sys.stderr.write("".join(watch.last_words()))
     if os.path.exists(session.ring_path) and not ring.is_collected(session.folder):
         sidecar.start(session.folder)  # the one before was killed
     if not session.wait_for_drain():

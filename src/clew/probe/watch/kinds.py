@@ -22,7 +22,6 @@ from types import (
 )
 
 from clew.probe.watch import selection as selections
-from clew.probe.watch.selection import MAX_KNOWN
 from clew.probe.watch.summaries import name_of, type_dict, type_mro, type_qualname
 
 TYPE_CHECKING = False
@@ -142,11 +141,6 @@ def extent_of(names: tuple[str, ...]) -> int:
 def is_selected(names: list[str]) -> bool:
     """Tell whether a variable that is known by each of *names* is selected."""
     return any(selections.current.extent(name) == selections.ALL for name in names)
-
-
-def known_classes() -> list[str]:
-    """Return the names of classes whose objects were met."""
-    return sorted({kind.type_name for kind in list(_kinds.values())})[:MAX_KNOWN]
 
 
 def kind_of(cls: type) -> Kind:

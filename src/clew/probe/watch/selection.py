@@ -17,12 +17,13 @@ from clew.probe.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
 NONE, SOME, ALL = range(3)
 MAIN = "__main__"
 MAX_REFUSED = 20
-MAX_KNOWN = 200
+MAX_KNOWN = 500
 
 
 class Selection:
@@ -90,14 +91,40 @@ class Selection:
             self.refused[name] = reason[:200]
 
 
-def known_modules() -> list[str]:
-    """Return the names of the program's own modules, as far as they are imported."""
-    found: list[str] = []
+def unknown(found: Mapping[str, Any]) -> list[str]:
+    """Return a line for each prefix that matched nothing.
+
+    Args:
+        found: What a process said at its end, see ``session``.
+    """
+    from difflib import get_close_matches
+
+    refused: Mapping[str, str] = found.get("refused", {})
+    lines: list[str] = []
+    for prefix in found.get("unmatched", ()):
+        near = get_close_matches(prefix, found.get("known", ()), 1)
+        reason = next((refused[name] for name in refused if prefix == name or prefix.startswith(name + ".")), "")
+        what = f"is not watched: {reason}" if reason else "matched nothing that was read or written"
+        advice = f"did you mean {near[0]}?" if near and not reason else "correct or remove it"
+        lines.append(
+            f"clew: --watch {prefix} {what}; expected a module, class or variable of the program, "
+            f"such as bank or bank.Account.balance; {advice} [unknown-watch]\n"
+        )
+    return lines
+
+
+def known_names(main: str) -> list[str]:
+    """Return the names of the program's own modules, *main* among them, and of what they define."""
+    modules: list[str] = []
+    globals_: list[str] = []
     for name, module in list(sys.modules.items()):
-        file = module.__dict__.get("__file__") if type(module) is type(sys) else None
-        if type(file) is str and sites.tier_of_file(os.path.abspath(file)) == sites.USER:
-            found.append(name)
-    return sorted(found)[:MAX_KNOWN]
+        namespace = module.__dict__ if type(module) is type(sys) else {}
+        file = namespace.get("__file__")
+        if type(file) is str and name != "__mp_main__" and sites.tier_of_file(os.path.abspath(file)) == sites.USER:
+            shown = main if name == MAIN else name
+            modules.append(shown)
+            globals_ += [f"{shown}.{each}" for each in list(namespace) if type(each) is str and each[:1] != "_"]
+    return [*sorted(modules), *sorted(globals_)][:MAX_KNOWN]
 
 
 current = Selection((), Redactor())

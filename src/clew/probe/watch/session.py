@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from clew.probe.patching import report
-from clew.probe.watch import compiling, kinds, owners, places, selection, summaries
+from clew.probe.watch import compiling, owners, places, selection, summaries
 from clew.probe.watch.loading import Finder
 from clew.probe.watch.script import watch_script
 
@@ -27,6 +27,11 @@ def install(session: Session) -> None:
     session.at_end.append(lambda: _describe(chosen))
     sys.meta_path.insert(0, Finder(chosen))
     watch_script(chosen)
+
+
+def last_words() -> list[str]:
+    """Return what is to be said of prefixes that matched nothing, where nobody else says it."""
+    return selection.unknown(_found(selection.current))
 
 
 def _begin_anew(session: Session) -> None:
@@ -60,6 +65,6 @@ def _found(chosen: selection.Selection) -> dict[str, Any]:
     if chosen.refused:
         found["refused"] = chosen.refused
     if chosen.unmatched:
-        found["unmatched"] = sorted(chosen.unmatched)
-        found["known"] = selection.known_modules() + kinds.known_classes()
+        found["unmatched"] = [prefix for prefix in chosen.prefixes if prefix in chosen.unmatched]
+        found["known"] = selection.known_names(chosen.main)
     return found

@@ -134,7 +134,7 @@ def first(node: Any) -> Any:
             items = getattr(node, _FIRST_OF_LIST.get(kind, ""), None)
         if not items or items[0] is None:
             return node
-        folded = _FOLDED_LENGTH.get(kind)
+        folded = _FOLDED_LENGTH.get(kind)  # pyright: ignore[reportArgumentType]  any type of node may be asked for
         if folded is not None and len(items) >= folded and all(map(_is_folded, items)):
             return node
         node = items[0]
