@@ -315,24 +315,18 @@ def _troubles(drains: list[Drain], errors: list[str]) -> list[str]:
 
 def _unwatched(pid: int, drains: list[Drain]) -> list[str]:
     """Say which prefixes of ``--watch`` matched nothing in any process, if that can be told."""
-    found = [drain.end.get("watch") for drain in drains]
-    for each, drain in zip(found, drains, strict=True):
-        # One that was killed says nothing at its end.
-        if each is None and (
-            drain.pid == pid or drain.kinds[EventKind.STATE_READ] or drain.kinds[EventKind.STATE_WRITE]
-        ):
-            return []
-    ends: list[dict[str, Any]] = [each for each in found if each is not None]
-    unmatched = (
-        [prefix for prefix in ends[0].get("unmatched", ()) if all(prefix in end.get("unmatched", ()) for end in ends)]
-        if ends
-        else []
-    )
-    if not unmatched:
+    ends: list[dict[str, Any]] = [drain.end["watch"] for drain in drains if "watch" in drain.end]
+    for drain in drains:
+        has_state = drain.kinds[EventKind.STATE_READ] or drain.kinds[EventKind.STATE_WRITE]
+        if "watch" not in drain.end and (drain.pid == pid or has_state):
+            return []  # it was killed, and has not said what it found
+    missed: list[set[str]] = [set(end.get("unmatched", ())) for end in ends]
+    if not ends or not set.intersection(*missed):
         return []
     from clew.probe.watch.selection import unknown
 
-    merged: dict[str, Any] = {"unmatched": unmatched, "refused": {}, "known": []}
+    unmatched = set.intersection(*missed)
+    merged: dict[str, Any] = {"unmatched": sorted(unmatched), "refused": {}, "known": []}
     for end in ends:
         merged["refused"] |= end.get("refused", {})
         merged["known"] += end.get("known", ())

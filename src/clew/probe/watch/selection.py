@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FunctionType, ModuleType
 
 from clew.probe import sites
 from clew.probe.redact import Redactor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 NONE, SOME, ALL = range(3)
+_NO_VARIABLES = (FunctionType, ModuleType)
 MAIN = "__main__"
 MAX_REFUSED = 20
 MAX_KNOWN = 500
@@ -118,12 +120,14 @@ def known_names(main: str) -> list[str]:
     modules: list[str] = []
     globals_: list[str] = []
     for name, module in list(sys.modules.items()):
-        namespace = module.__dict__ if type(module) is type(sys) else {}
+        namespace = module.__dict__ if type(module) is ModuleType else {}
         file = namespace.get("__file__")
         if type(file) is str and name != "__mp_main__" and sites.tier_of_file(os.path.abspath(file)) == sites.USER:
             shown = main if name == MAIN else name
             modules.append(shown)
-            globals_ += [f"{shown}.{each}" for each in list(namespace) if type(each) is str and each[:1] != "_"]
+            globals_ += [
+                f"{shown}.{each}" for each, value in list(namespace.items()) if type(value) not in _NO_VARIABLES
+            ]
     return [*sorted(modules), *sorted(globals_)][:MAX_KNOWN]
 
 
