@@ -320,13 +320,13 @@ def _unwatched(pid: int, drains: list[Drain]) -> list[str]:
         has_state = drain.kinds[EventKind.STATE_READ] or drain.kinds[EventKind.STATE_WRITE]
         if "watch" not in drain.end and (drain.pid == pid or has_state):
             return []  # it was killed, and has not said what it found
-    missed: list[set[str]] = [set(end.get("unmatched", ())) for end in ends]
-    if not ends or not set.intersection(*missed):
+    first = ends[0].get("unmatched", ()) if ends else ()
+    unmatched = [prefix for prefix in first if all(prefix in end.get("unmatched", ()) for end in ends)]
+    if not unmatched:
         return []
     from clew.probe.watch.selection import unknown
 
-    unmatched = set.intersection(*missed)
-    merged: dict[str, Any] = {"unmatched": sorted(unmatched), "refused": {}, "known": []}
+    merged: dict[str, Any] = {"unmatched": unmatched, "refused": {}, "known": []}
     for end in ends:
         merged["refused"] |= end.get("refused", {})
         merged["known"] += end.get("known", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import monotonic_ns
 
 from clew.format import values
@@ -9,11 +10,13 @@ from clew.format.ring import SLOT, SLOT_SIZE
 from clew.model.kinds import EventKind, Operation
 from clew.probe import buffer
 from clew.probe.patching import report
+from clew.probe.sites import HIDDEN, tier_of
 from clew.probe.watch import summaries
 from clew.probe.watch.summaries import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
 
     from clew.probe.watch.compiling import Point
@@ -67,13 +70,25 @@ def caught(error: BaseException) -> bool:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         traceback = traceback.tb_next
-    if traceback is not None or not isinstance(error, Exception) or type(error).__module__ != "builtins":
+    if not isinstance(error, Exception) or not _is_of_the_library(error, traceback):
         error.__traceback__ = traceback
         return True
     if not isinstance(error, RecursionError | MemoryError):  # then the program is at its limit
         switch.is_off = True
         report("watch", f"{type(error).__name__}: {error}")
     return False
+
+
+def _is_of_the_library(error: Exception, traceback: TracebackType | None) -> bool:
+    """Tell whether class and origin of *error* are Python's: no handler of the program raised it.
+
+    One that another thread sent (``PyThreadState_SetAsyncExc``) has no origin, but most
+    often a class of its own.
+    """
+    module: Any = type(error).__module__
+    if type(module) is not str or module.partition(".")[0] not in sys.stdlib_module_names:
+        return False
+    return traceback is None or tier_of(traceback.tb_frame.f_code) == HIDDEN
 
 
 def summary(value: Any, point: Point) -> tuple[int, int]:

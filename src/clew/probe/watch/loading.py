@@ -107,19 +107,25 @@ class Finder:
             plain = original(fullname)
             if plain is None or fullname != name:
                 return plain
-            as_name = fullname
-            if _runs_as_main(fullname):
-                as_name = MAIN
-                selection.name_main(fullname.removesuffix(".__main__"), fullname, fullname.rpartition(".")[2])
-            source = _source_of(loader, plain.co_filename)
-            code = None if source is None else compile_noted(selection, source, plain.co_filename, as_name)
-            return plain if code is None else code
+            try:
+                return _noted(selection, loader, plain, fullname) or plain
+            except Exception as error:
+                report("watch", f"{type(error).__name__}: {error}")
+                return plain
 
         try:
             loader.get_code = get_code
         except (AttributeError, TypeError):
             if prefix:
                 selection.refuse(name, f"its loader {type(loader).__qualname__} cannot be hooked")
+
+
+def _noted(selection: Selection, loader: Any, plain: CodeType, name: str) -> CodeType | None:
+    if _runs_as_main(name):
+        selection.name_main(name.removesuffix(".__main__"), name, name.rpartition(".")[2])
+        name = MAIN
+    source = _source_of(loader, plain.co_filename)
+    return None if source is None else compile_noted(selection, source, plain.co_filename, name)
 
 
 def _source_of(loader: Any, file: str) -> bytes | None:

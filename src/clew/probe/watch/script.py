@@ -103,7 +103,10 @@ class _Runner(_Module):  # pyright: ignore[reportUntypedBaseClass]  importing ty
             del sys.modules["runpy"]
         else:
             sys.modules["runpy"] = runpy
-        _set_up_as_script(path)
+        try:
+            _set_up_as_script(path)
+        except Exception as error:  # it runs all the same
+            report("watch", f"{type(error).__name__}: {error}")
         main = sys.modules[MAIN].__dict__
         # Called with two arguments that we have no use for. `max` hands each to its key
         # function: the first is not in the mapping, so its factory runs the script; the
