@@ -366,8 +366,10 @@ class Transformer(Nodes):
             elif self._is_pure(key, set(), right, stable=not self._path(right, set())[0]):
                 # The key is evaluated before the container: it must still be the same after.
                 node.comparators[i] = self._item_note("item_read", right, right.end_lineno, key)
-            else:
+            elif i == len(node.ops) - 1:
                 node.comparators[i] = self._item_note("items", right, right.end_lineno)
+            else:  # compared on: a stand-in would be seen
+                node.comparators[i] = self._any(right)
             key = original
         return node
 
