@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 
+# fmt: off
 PROGRAMS: dict[str, str] = {}
 
 
 def program(name: str, source: str) -> None:
     PROGRAMS[name] = source
 
-
-program(
-    "chained comparison",
-    """
+program("chained comparison", """
 log = []
 class C:
     def __init__(self, n): self.n = n
@@ -28,8 +26,7 @@ print(f("a", a) < f("b", b) < f("c", c), f("c", c) < f("b", b) < f("never", a))
 print(1 < 2 in d, "k" in d["k"] in [d["k"]], f("x", 2) in f("d", d) in (d,), 2 in c in [c])
 print(a.n < b.n < c.n > a.n, "k" in a.d != 3 not in a.d, (2 in b) is (3 not in b))
 print(log)
-""",
-)
+""")
 
 
 CLASS = """
@@ -42,10 +39,7 @@ class C:
         return self.x
 """
 
-program(
-    "attributes",
-    CLASS
-    + """
+program("attributes", CLASS + """
 c = C()
 c.x += 1
 c.y = c.x
@@ -56,11 +50,8 @@ try:
     c.y
 except AttributeError as error:
     print(error, error.name, error.obj is c)
-""",
-)
-program(
-    "evaluation order",
-    """
+""")
+program("evaluation order", """
 log = []
 class C:
     pass
@@ -77,11 +68,8 @@ f("a", c).x, f("b", d)[f("c", 1)] = f("d", (7, 8))
 print(f("needle", 1) in f("haystack", d), f("x", d).get(f("y", 1), f("z", 0)))
 del f("gone", c).x, f("gone", d)[f("key", "k")]
 print(log, vars(c), d)
-""",
-)
-program(
-    "once only",
-    """
+""")
+program("once only", """
 class Counting:
     reads = 0
     @property
@@ -109,11 +97,8 @@ try:
 except AttributeError as error:
     print("no", error)
 print(Counting.reads)
-""",
-)
-program(
-    "own access methods",
-    """
+""")
+program("own access methods", """
 log = []
 class C:
     def __getattribute__(self, name):
@@ -135,11 +120,8 @@ c.x, g().y = 1, 2
 del c.x, g().y
 for c.i in range(2): pass
 print(log)
-""",
-)
-program(
-    "dict subclass and custom mapping",
-    """
+""")
+program("dict subclass and custom mapping", """
 log = []
 class D(dict):
     def __getitem__(self, key):
@@ -162,11 +144,8 @@ m[1] = m[2] + 1
 m[3] += 4
 del m[5]
 print(9 in m, 9 not in m, m[1:2] if False else None, log)
-""",
-)
-program(
-    "mangling",
-    """
+""")
+program("mangling", """
 class _Private:
     __shared = 1
     def __init__(self):
@@ -183,11 +162,8 @@ class _Private:
         def __init__(self): self.__y = 2
 p = _Private()
 print(p.run(), p._Private__x, sorted(vars(p)), vars(_Private.Inner()))
-""",
-)
-program(
-    "mangled globals",
-    """
+""")
+program("mangled globals", """
 _C__count = 0
 class C:
     def bump(self):
@@ -195,11 +171,8 @@ class C:
         __count += 1
         return __count
 print(C().bump(), C().bump(), _C__count)
-""",
-)
-program(
-    "super and class cell",
-    """
+""")
+program("super and class cell", """
 class A:
     def __init__(self): self.x = 1
     def m(self): return "A"
@@ -218,11 +191,8 @@ class B(A):
     def s(): return B
 b = B.make()
 print(b.m(), b.y, b.s() is B, super(B, b).m())
-""",
-)
-program(
-    "slots",
-    """
+""")
+program("slots", """
 class S:
     __slots__ = ("a", "b")
     def __init__(self): self.a = 1
@@ -243,11 +213,8 @@ class T(S):
 t = T()
 t.c = t.a
 print(s.b, t.c, S.__slots__, hasattr(s, "__weakref__"))
-""",
-)
-program(
-    "descriptors",
-    """
+""")
+program("descriptors", """
 log = []
 class Data:
     def __get__(self, thing, cls):
@@ -267,11 +234,8 @@ c.data += c.other
 del c.data, c.other
 C.other
 print(log)
-""",
-)
-program(
-    "cached property",
-    """
+""")
+program("cached property", """
 from functools import cached_property
 class C:
     calls = 0
@@ -283,11 +247,8 @@ c = C()
 print(c.value, c.value, C.calls, vars(c))
 del c.value
 print(c.value)
-""",
-)
-program(
-    "walrus",
-    """
+""")
+program("walrus", """
 total = 0
 class C: pass
 def f(values):
@@ -301,11 +262,8 @@ def f(values):
     c.x = (c := C()) and 1
     return y, squares, hasattr(c, "x")
 print(f([1, 2, 3]), total)
-""",
-)
-program(
-    "comprehensions",
-    """
+""")
+program("comprehensions", """
 class C:
     xs = [1, 2]
     ys = [x * 2 for x in xs]
@@ -314,12 +272,8 @@ class C:
         return ([self.d[k] for k in self.xs], {k: self.d.get(k) for k in self.d}, {x for x in self.xs},
                 list(self.d[k] for k in self.d if k in self.d), [[self.d[i] for i in self.xs] for _ in self.ys])
 print(C().run(), C.ys)
-""",
-)
-program(
-    "targets everywhere",
-    CLASS
-    + """
+""")
+program("targets everywhere", CLASS + """
 import contextlib
 @contextlib.contextmanager
 def ctx():
@@ -336,12 +290,8 @@ with ctx() as c.w, ctx() as c.d["w"], ctx() as get().v:
 (c.b, (c.d["p"], get().q)), c.e = (1, (2, 3)), 4
 print([0 for c.k in range(2)], c.k)
 print(sorted(vars(c).items(), key=lambda item: item[0]))
-""",
-)
-program(
-    "rebinding in one statement",
-    CLASS
-    + """
+""")
+program("rebinding in one statement", CLASS + """
 def f():
     c = old = C()
     new = C(10)
@@ -360,11 +310,8 @@ def f():
     except UnboundLocalError as error:
         print(error)
 f()
-""",
-)
-program(
-    "globals",
-    """
+""")
+program("globals", """
 counter = 0
 limit = 3
 items = {}
@@ -396,11 +343,8 @@ def load():
         pass
 load()
 print(counter, items, helper(), Kind.__qualname__, os.path.basename("a/b"))
-""",
-)
-program(
-    "local shadows global",
-    """
+""")
+program("local shadows global", """
 value = 1
 def a(value):
     return value
@@ -420,11 +364,8 @@ def d():
     value = 10
     return [value for value in range(2)], (lambda value: value)(5), value
 print(a(7), b(), K.value, K.other, K().m(), d(), value)
-""",
-)
-program(
-    "unbound",
-    """
+""")
+program("unbound", """
 def f():
     try:
         self.x = 1
@@ -444,11 +385,8 @@ def f():
     except AttributeError as error:
         print(error)
 f()
-""",
-)
-program(
-    "dict operations",
-    """
+""")
+program("dict operations", """
 from collections import Counter, OrderedDict, defaultdict
 D = {"a": 1, "b": {"c": 2}}
 def f(key):
@@ -485,44 +423,32 @@ def g(key):
     N["q"] += 1
     print(E, O, N)
 g("k")
-""",
-)
-program(
-    "errors in dict operations",
-    """
+""")
+program("errors in dict operations", """
 D = {"a": 1}
 class Bad:
     def __hash__(self): raise RuntimeError("hash")
 def f():
     return D[Bad()]
 f()
-""",
-)
-program(
-    "missing key",
-    """
+""")
+program("missing key", """
 class C:
     def __init__(self): self.d = {}
     def get(self, key):
         return (self.d[key],
                 self.d["x"])
 C().get("k" + "y")
-""",
-)
-program(
-    "missing key through a stand-in",
-    """
+""")
+program("missing key through a stand-in", """
 class C:
     def __init__(self): self.d = {}
     def name(self): return "n"
     def get(self):
         return self.d[self.name()]
 C().get()
-""",
-)
-program(
-    "error in an attribute of a chain",
-    """
+""")
+program("error in an attribute of a chain", """
 class C:
     def __init__(self): self.next = None
 c = C()
@@ -530,12 +456,8 @@ c.next = C()
 print(c.next.next
        .value
        .more)
-""",
-)
-program(
-    "error while a value is evaluated",
-    CLASS
-    + """
+""")
+program("error while a value is evaluated", CLASS + """
 def boom(): raise ValueError("boom")
 c = C()
 try:
@@ -544,11 +466,8 @@ except ValueError:
     print(c.x)
 c.d["k"] = (1,
             boom())
-""",
-)
-program(
-    "error in a property",
-    """
+""")
+program("error in a property", """
 class C:
     @property
     def x(self):
@@ -567,12 +486,8 @@ def g():
     except LookupError:
         f(C())
 g()
-""",
-)
-program(
-    "async",
-    CLASS
-    + """
+""")
+program("async", CLASS + """
 import asyncio
 total = 0
 class Context:
@@ -597,12 +512,8 @@ async def main():
     c = C()
     print(await asyncio.gather(add(c, 1), add(c, 2)), c.d, total, c.w, c.i, c.seen)
 asyncio.run(main())
-""",
-)
-program(
-    "generators",
-    CLASS
-    + """
+""")
+program("generators", CLASS + """
 def gen(c):
     received = yield c.x
     c.x = yield received
@@ -618,11 +529,8 @@ try:
         print(g.send(9))
 except StopIteration as stop:
     print(stop.value)
-""",
-)
-program(
-    "match",
-    """
+""")
+program("match", """
 from dataclasses import dataclass
 @dataclass
 class Point:
@@ -643,11 +551,8 @@ def f(value):
         case str() as s: return s.upper()
         case _: return None
 print([f(v) for v in (1, Point(0, 4), Point("k"), {"a": 1, "b": 2}, [1, 2], Point(5), "s", 3.5)], best)
-""",
-)
-program(
-    "class bodies",
-    """
+""")
+program("class bodies", """
 from __future__ import annotations
 import enum, typing
 from dataclasses import dataclass, field
@@ -692,11 +597,8 @@ i.n += 1
 i.tags["x"] = Pair(1).left
 print(Color.RED.pretty, i, Pair(1, Color.BLUE), Item.__annotations__, Pair.__annotations__, Shape.__annotations__)
 print(Odd().m(), Odd.base, looked_up, Item.__slots__, Color["RED"], Color(2))
-""",
-)
-program(
-    "annotations",
-    """
+""")
+program("annotations", """
 log = []
 def note(x):
     log.append(x)
@@ -712,8 +614,7 @@ v: note("module") = c.a
 d = {}
 d["k"]: note("item") = 3
 print(log, C.__annotations__, __annotations__, C.__init__.__annotations__, vars(c), d)
-""",
-)
+""")
 program(
     "documentation",
     '''"""Module doc."""
@@ -742,10 +643,7 @@ print(f"""{
 } {c.d.get("k")}""")
 ''',
 )
-program(
-    "calls",
-    CLASS
-    + """
+program("calls", CLASS + """
 def f(*args, **kwargs): return args, sorted(kwargs.items())
 c = C()
 c.args = (1, 2)
@@ -755,12 +653,8 @@ print(c.method.__name__, (lambda self: self.x)(c), (c.x if c.d else c.y), not c.
 c.callback = lambda: "called"
 print(c.callback(), c.d.get("a").bit_length(), "a b".split()[0], [1, 2][0], (1, 2)[-1], {"q": 1}["q"], "abc"[c.x])
 print(sorted(c.d.items()), [*c.d], {**c.d}, c.d.copy())
-""",
-)
-program(
-    "loops and branches",
-    CLASS
-    + """
+""")
+program("loops and branches", CLASS + """
 c = C(0)
 while c.x < 5:
     c.x += 1
@@ -782,12 +676,8 @@ finally:
     c.x = -1
 print(vars(c)); c.x = 1; c.y = 2
 if c.x: c.z = 1
-""",
-)
-program(
-    "exception groups",
-    CLASS
-    + """
+""")
+program("exception groups", CLASS + """
 c = C()
 try:
     raise ExceptionGroup("g", [ValueError(1), TypeError(2)])
@@ -796,12 +686,8 @@ except* ValueError as group:
 except* TypeError as group:
     c.y = group.message
 print(c.x, c.y)
-""",
-)
-program(
-    "introspection",
-    CLASS
-    + """
+""")
+program("introspection", CLASS + """
 import inspect, sys
 counter = 0
 class Stack:
@@ -818,12 +704,8 @@ def f(s):
 s = Stack()
 print(f(s), s.other, s.frame, sorted(set(globals()) & {"counter", "f", "s"}), f.__code__.co_names)
 print([name for name in globals() if "clew" in name], [name for name in dir(__builtins__) if "clew" in name])
-""",
-)
-program(
-    "decorators and defaults",
-    CLASS
-    + """
+""")
+program("decorators and defaults", CLASS + """
 c = C()
 registry = {}
 def register(key, value=c.x, *, table=registry):
@@ -836,12 +718,8 @@ def register(key, value=c.x, *, table=registry):
 @register(c.kind)
 def f(): f.calls += 1; return f.calls
 print(f(), f(), registry["a"] is f, registry.get(c.kind) is f, f.calls)
-""",
-)
-program(
-    "multi line statements",
-    CLASS
-    + """
+""")
+program("multi line statements", CLASS + """
 c = C()
 c.x = (
     c.x
@@ -872,11 +750,8 @@ print(c.x,
       c.d
       .get(
           "long"))
-""",
-)
-program(
-    "module attributes",
-    """
+""")
+program("module attributes", """
 import types, sys
 module = types.ModuleType("other")
 module.x = 1
@@ -889,11 +764,8 @@ import other
 other.y = other.d["k"]
 print(sorted(k for k in vars(module) if not k.startswith("__")), other.y)
 del sys.modules["other"]
-""",
-)
-program(
-    "metaclasses and class attributes",
-    """
+""")
+program("metaclasses and class attributes", """
 class Meta(type):
     made = 0
     def __call__(cls, *args):
@@ -912,11 +784,8 @@ a, b = A(), B()
 B.count += 5
 del B.count
 print(Meta.made, A.label, B.count, A.shared, a.count, b.count, A.last is a, B.anything)
-""",
-)
-program(
-    "simple namespaces and functions",
-    """
+""")
+program("simple namespaces and functions", """
 from types import SimpleNamespace
 state = SimpleNamespace(n=1, d={})
 def f():
@@ -930,11 +799,8 @@ try:
 except AttributeError as error:
     print(error)
 print(state, f.calls)
-""",
-)
-program(
-    "frozen and validating classes",
-    """
+""")
+program("frozen and validating classes", """
 from dataclasses import dataclass, FrozenInstanceError
 @dataclass(frozen=True)
 class P:
@@ -961,11 +827,8 @@ except ValueError as error:
 v.z = v.y = 1
 get(v).y += 1
 print(p, vars(v))
-""",
-)
-program(
-    "death of objects",
-    """
+""")
+program("death of objects", """
 import weakref, gc
 log = []
 class C:
@@ -988,20 +851,14 @@ def f():
 f()
 gc.collect()
 print(log)
-""",
-)
-program(
-    "star imports and main guard",
-    """
+""")
+program("star imports and main guard", """
 from os.path import *
 import os.path as path
 if __name__ == "program":
     print(join("a", "b"), path.join("a", "b"), basename("x/y"))
-""",
-)
-program(
-    "deep recursion",
-    """
+""")
+program("deep recursion", """
 import sys
 class C:
     def __init__(self): self.n = 0
@@ -1009,12 +866,9 @@ class C:
         self.n += 1
         return self.down(k - 1) if k else self.n
 print(C().down(100))
-""",
-)
+""")
 if sys.version_info >= (3, 12):
-    program(
-        "type parameters",
-        """
+    program("type parameters", """
 T = 1
 total = 0
 def first[T](xs: list[T], k: T = None) -> T:
@@ -1030,13 +884,8 @@ type Name = str
 b = Box[int, int](3)
 b.item += 1
 print(first([1]), b.get(2)[:2], b.get(1)[2], Pair.__value__, Name, T, Box.__type_params__)
-""",
-    )
-    program(
-        "nested quotes in format strings",
-        CLASS
-        + """
+""")
+    program("nested quotes in format strings", CLASS + """
 c = C()
 print(f"{c.d["k"]} {f"{c.x:{f"{c.x}"}}"}")
-""",
-    )
+""")
