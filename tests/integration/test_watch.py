@@ -358,11 +358,11 @@ def test_objects_are_not_kept_alive(record: Record) -> None:
 
 def test_a_prefix_that_matches_nothing_gets_one_line(record: Record, bank: Path) -> None:
     """The line names the prefix and what may have been meant; the program is unharmed."""
-    recorded = record(USE + "    print('done')\n", options=("--watch", "bank.Acount", "--watch", "bank.Ledger"))
+    recorded = record(USE + "    print('done')\n", options=("--watch", "bank.Acct", "--watch", "bank.Ledger"))
 
     assert (recorded.returncode, recorded.stdout) == (0, "done\n")
     (line,) = unknown(recorded)
-    assert line.startswith("clew: --watch bank.Acount matched nothing")
+    assert line.startswith("clew: --watch bank.Acct matched nothing")
     assert "did you mean bank.Account?" in line
 
 

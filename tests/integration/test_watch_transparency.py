@@ -222,9 +222,7 @@ def test_a_failing_note_never_reaches_the_program(record: Record) -> None:
     assert [e.attrs["value"] for e in recorded.of("state.write", entity="C.x")] == ["before"]
 
 
-@pytest.mark.parametrize(
-    "broken", ["compiling.Transformer.module", "loading.compile_noted"]
-)
+@pytest.mark.parametrize("broken", ["compiling.Transformer.module", "loading.compile_noted"])
 def test_a_failing_transform_leaves_the_program_as_it_is(tmp_path: Path, broken: str) -> None:
     """Whatever fails while notes are put in, the module and the script run without them."""
     module, _, name = broken.partition(".")

@@ -72,7 +72,7 @@ def test_a_prefix_of_the_script_is_matched_as_it_was_given() -> None:
 
 def test_the_nearest_name_is_suggested() -> None:
     """One line a prefix, with the name that was meant most likely."""
-    lines = unknown({"unmatched": ["bank.Acount", "zzz"], "known": ["bank", "bank.Account"]})
+    lines = unknown({"unmatched": ["bank.Acct", "zzz"], "known": ["bank", "bank.Account"]})
 
     assert len(lines) == 2
     assert "did you mean bank.Account?" in lines[0]
