@@ -61,6 +61,8 @@ SLOT = struct.Struct("@QQQQIIIII")
 Native order, since the ring never leaves the machine: nothing of it needs padding."""
 SLOT_SIZE = SLOT.size
 KIND_OFFSET = 48
+VALUE_OFFSET = 51 if sys.byteorder == "little" else 48
+"""The byte beside the outcome: how old and new value of a variable are packed (``values``)."""
 ARG_OFFSET = 24
 """Where arg and entity stand side by side: the two fields a step gets when it ends."""
 
@@ -73,6 +75,7 @@ RECORD_SPAN = 4
 RECORD_ATTRS = 5
 RECORD_REMOTE_CAUSE = 6
 RECORD_END = 7
+RECORD_TEXT = 8
 
 # Where each event column stands in a slot; slots and columns are one schema.
 _OFFSETS = {

@@ -176,6 +176,13 @@ def site_of_code(code: CodeType, offset: int) -> int:
     return number
 
 
+def define_site(file: str, line: int, function: str) -> int:
+    """Give a place in a source file its number; the caller keeps it."""
+    number = _next_site() & 0xFFFF_FFFF
+    journal.write_site((number, file, line, function))
+    return number
+
+
 def site_of_line(frame: FrameType) -> int:
     """Return the site of the line at which *frame* stands, whatever the instruction.
 
