@@ -28,6 +28,7 @@ from clew.format import ring, schema
 from clew.format.chunk import ChunkType, encode_json_chunk
 from clew.format.events import Definitions, Row, encode_event_chunk
 from clew.format.reader import STREAM_SUFFIX, Stream
+from clew.format.slots import slot_planes
 from clew.format.values import Values
 from clew.model.errors import FormatError
 from clew.model.kinds import EventKind
@@ -396,7 +397,7 @@ class Drain:
             remote_causes=rows.get(ring.RECORD_REMOTE_CAUSE, ()),  # pyright: ignore[reportArgumentType]
             texts=rows.get(ring.RECORD_TEXT, ()),  # pyright: ignore[reportArgumentType]
         )
-        chunk = encode_event_chunk(self.process_id, ranges, ring.slot_planes(b"".join(pieces)), definitions)
+        chunk = encode_event_chunk(self.process_id, ranges, slot_planes(b"".join(pieces)), definitions)
         if self._append(chunk):
             self._lost_from = None
             self.events += count
