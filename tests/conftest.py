@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,24 +122,30 @@ class Recorded:
 Record = Callable[..., Recorded]
 
 
+def record_program(
+    folder: Path,
+    source: str,
+    *args: str,
+    options: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+    timeout: float = 60,
+) -> Recorded:
+    """Run *source* as ``program.py`` in *folder* under ``clew run``."""
+    script = folder / "program.py"
+    script.write_text(textwrap.dedent(source))
+    path = folder / f"recording-{len(list(folder.iterdir()))}.clew"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CLEW")} | (env or {})
+    done = subprocess.run(
+        [sys.executable, "-m", "clew", "run", "-o", str(path), *options, str(script), *args],
+        capture_output=True, text=True, timeout=timeout, env=environ, cwd=folder, check=False,
+    )  # fmt: skip
+    return Recorded(done.returncode, done.stdout, done.stderr, path)
+
+
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     """Run a program under ``clew run``: ``record(source, *args, options=(), env={})``."""
-
-    def run(
-        source: str, *args: str, options: tuple[str, ...] = (), env: dict[str, str] | None = None, timeout: float = 60
-    ) -> Recorded:
-        script = tmp_path / "program.py"
-        script.write_text(textwrap.dedent(source))
-        path = tmp_path / f"recording-{len(list(tmp_path.iterdir()))}.clew"
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("CLEW")} | (env or {})
-        done = subprocess.run(
-            [sys.executable, "-m", "clew", "run", "-o", str(path), *options, str(script), *args],
-            capture_output=True, text=True, timeout=timeout, env=environ, cwd=tmp_path, check=False,
-        )  # fmt: skip
-        return Recorded(done.returncode, done.stdout, done.stderr, path)
-
-    return run
+    return partial(record_program, tmp_path)
 
 
 @pytest.fixture

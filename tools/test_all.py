@@ -57,7 +57,9 @@ def find_python(version: str) -> Path | None:
     if on_path:
         candidates.append(Path(on_path))
     if shutil.which("uv"):
-        found = subprocess.run(["uv", "python", "find", version], capture_output=True, text=True, check=False).stdout.strip()
+        found = subprocess.run(
+            ["uv", "python", "find", version], capture_output=True, text=True, check=False
+        ).stdout.strip()
         candidates += [Path(found)] if found else []
     for candidate in candidates:
         probe = "import sys, venv; print('%d.%d' % sys.version_info[:2])"

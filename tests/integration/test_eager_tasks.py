@@ -57,3 +57,26 @@ def test_the_creator_goes_on_as_itself_after_an_eager_step(record):
     by_seq = {event.seq: event for event in done.events}
     assert by_seq[woken.cause].scope.type == "main"
     assert by_seq[woken.cause].seq != start.seq
+
+
+def test_an_eager_task_that_yields_at_once_is_one_task(record):
+    """It schedules itself in its first step, before its factory returned."""
+    done = record(
+        """
+        import asyncio
+
+        async def child():
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        async def main():
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            await asyncio.create_task(child(), name="child")
+
+        asyncio.run(main())
+        """
+    )
+
+    assert len(done.of("life.task_start", entity="child")) == 1
+    assert len(done.of("life.step", scope="child")) == 3
+    assert len(done.of("life.task_end", entity="child")) == 1

@@ -42,9 +42,20 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", metavar="PREFIX", action="append", help="record state of modules with this prefix; repeatable"
     )
+    # Not an optional value: that would take the script for it. argparse looks for the
+    # whole argument among its options before it splits it at the equals sign.
     parser.add_argument(
-        "--calls", metavar="full|sampled", help="record function calls of user code: every one, or stacks at intervals"
+        "--calls",
+        "--calls=full",
+        dest="calls",
+        action="store_const",
+        const="full",
+        help="record every function call of user code",
     )
+    parser.add_argument(
+        "--calls=sampled", dest="calls", action="store_const", const="sampled", help="record stacks at intervals"
+    )
+    parser.add_argument("--calls=off", dest="calls", action="store_const", const="off", help=argparse.SUPPRESS)
     parser.add_argument("--sample", metavar="FRACTION", help="record this fraction of the runs")
     parser.add_argument("--log-level", metavar="LEVEL", help="least level of log records to record (default WARNING)")
     parser.add_argument("--disable", metavar="HOOKS", help="hooks to leave out, with commas")
@@ -160,7 +171,7 @@ class Supervisor:
         return status
 
     def _wait(self, waited: set[signal.Signals]) -> int:
-        last_look = 0.0
+        last_look = last_step = 0.0
         collector = self.collector
         if collector is not None:
             collector.keep.add(self.pid)
@@ -174,7 +185,10 @@ class Supervisor:
                 if now - last_look > 0.05:
                     last_look = now
                     collector.find()
-                collector.step()
+                # A signal ends the wait early; the drain relies on a pause between steps.
+                if now - last_step >= POLL_S:
+                    last_step = now
+                    collector.step()
             if pid:
                 break
         if collector is not None:

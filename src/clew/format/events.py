@@ -75,11 +75,9 @@ def encode_event_chunk(
     """
     strings = Strings()
     count = sum(n for _, n in ranges)
-    tables = [
-        encode_table(schema.EVENTS.number, count, event_planes),
-        _encode_rows(schema.RANGES, ranges, strings),
-    ]
+    tables = [encode_table(schema.EVENTS.number, count, event_planes)]
     for spec, rows in (
+        (schema.RANGES, ranges),
         (schema.ATTRS, definitions.attrs),
         (schema.ENTITIES, definitions.entities),
         (schema.SITES, definitions.sites),

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
 
 class EventKind(IntEnum):
     """What happened. The family is the part of the slug before the dot."""
@@ -131,6 +135,7 @@ class Operation(IntEnum):
     SPAWN = 19
     FORK = 20
     THREADSAFE = 21
+    RESUME = 24
     # effects
     HTTP = 32
     DB = 33
@@ -168,6 +173,7 @@ class Outcome(IntEnum):
     CANCELLED = 3
     TIMEOUT = 4
     WOULD_BLOCK = 5
+    SUSPENDED = 6
 
     @property
     def slug(self) -> str:
@@ -200,3 +206,14 @@ class SpanRole(IntEnum):
     def slug(self) -> str:
         """The name people see: ``step`` or ``run``."""
         return self.name.lower()
+
+
+Vocabulary: TypeAlias = "type[EventKind | EntityKind | Operation | Outcome | SpanKind | SpanRole]"
+
+
+def slug_of(vocabulary: Vocabulary, number: int) -> str | None:
+    """Return the name people see for *number*, None where a newer recorder knew more names."""
+    try:
+        return vocabulary(number).slug
+    except ValueError:
+        return None

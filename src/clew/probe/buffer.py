@@ -16,6 +16,7 @@ bytes an event and dies with the process; a clock read 48; thread state in a
 from __future__ import annotations
 
 import itertools
+import weakref
 from _thread import _local, get_ident  # pyright: ignore[reportPrivateUsage]  threading.local, without threading
 from contextvars import ContextVar
 from time import monotonic_ns
@@ -53,6 +54,10 @@ admit: Callable[[int], int] = lambda number: 0
 """Gives it: returns the number, or 0."""
 
 
+NO_CALL: Any = (None, None, 0, 0, 0, 0)
+"""``ThreadState.calls`` of a thread that is in no recorded function."""
+
+
 class ThreadState:
     """What clew knows of one thread while it runs.
 
@@ -62,15 +67,17 @@ class ThreadState:
             wakes next. 0 where whatever wakes comes from outside (I/O, timers).
         thread: Entity number of the thread itself.
         ident: What ``_thread.get_ident()`` is in it.
+        calls: With ``--calls``, the functions it is in (``seams.calls``).
     """
 
-    __slots__ = ("cursor", "ident", "scope", "thread")
+    __slots__ = ("__weakref__", "calls", "cursor", "ident", "scope", "thread")
 
     def __init__(self, thread: int) -> None:
         self.thread = thread
         self.scope = thread
         self.cursor = 0
         self.ident = get_ident()
+        self.calls = NO_CALL
 
 
 class _Local(_local):
@@ -78,6 +85,8 @@ class _Local(_local):
 
 
 local = _Local()
+states: weakref.WeakValueDictionary[int, ThreadState] = weakref.WeakValueDictionary()
+"""The states of living threads, by ident: for the sampler, which looks at all of them."""
 
 
 def _define_thread() -> int:
@@ -99,6 +108,7 @@ def thread_state() -> ThreadState:
 def set_thread(thread: int) -> ThreadState:
     """Make entity *thread* the calling thread, at its beginning."""
     state = local.state = ThreadState(thread)
+    states[state.ident] = state
     return state
 
 

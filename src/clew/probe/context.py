@@ -7,7 +7,7 @@ A run that is not sampled has span 0: nothing in it is recorded.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import deque
 
 from clew.model.kinds import EventKind, Outcome, SpanKind, SpanRole
 from clew.probe import buffer, definitions, errors, journal
@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from clew.probe.session import Session
 
 MAX_LIVE_SPANS = 100_000
-"""Open spans whose ids are remembered, for children and outgoing requests."""
+"""Spans whose ids are remembered, for children and outgoing requests."""
+MAX_ENDED_SPANS = 10_000
+"""Ended ones among them: a task that outlives the request it was started by still
+belongs to its trace."""
 _LOW = (1 << 64) - 1
+_CALL, _RESULT = int(EventKind.EFFECT_CALL), int(EventKind.EFFECT_RESULT)
+_STARTS = (int(EventKind.LIFE_SPAN_START), int(EventKind.LIFE_RUN_START))
+_ENDS = (int(EventKind.LIFE_SPAN_END), int(EventKind.LIFE_RUN_END))
+"""What begins and ends a span, by its role."""
 
-_ids: dict[int, tuple[int, int]] = {}
-"""Trace id and span id of every open span, by number."""
+_ids: dict[int, tuple[int, int, Any]] = {}
+"""By number, of every open span and the last that ended: trace id, span id, and what came
+with the request it serves (``propagation.TraceContext``)."""
+_ended: deque[int] = deque()
 _session: Session | None = None
 _sample_limit = 1 << 53
 
@@ -36,7 +45,8 @@ def begin(session: Session) -> None:
     _session = session
     _sample_limit = int(session.config.sample * (1 << 53))
     _ids.clear()
-    _ids[buffer.MAIN_SPAN] = (session.trace, session.main_span_id)
+    _ended.clear()
+    _ids[buffer.MAIN_SPAN] = (session.trace, session.main_span_id, None)
 
 
 class Span:
@@ -47,22 +57,37 @@ class Span:
         trace_id: 128 bits.
         span_id: 64 bits.
         seq: Sequence number of the event that opened it.
+        carried: What came with the request it serves, and goes on with those it leads to.
+        row: Its definition, a row of ``schema.SPANS``.
         token: What makes its parent current again, while it is current.
     """
 
-    __slots__ = ("_effect", "_role", "number", "seq", "span_id", "token", "trace_id")
+    __slots__ = ("_effect", "_role", "carried", "number", "row", "seq", "span_id", "token", "trace_id")
 
     def __init__(self, number: int, trace_id: int, span_id: int, role: int, effect: int) -> None:
         self.number = number
         self.trace_id = trace_id
         self.span_id = span_id
         self.seq = 0
+        self.carried: Any = None
         self._role = role
         self._effect = effect
+        self.row: tuple[Any, ...] = ()
         self.token: Token[int] | None = None
 
+    def rename(self, name: str) -> None:
+        """Give the span the name it turned out to have."""
+        if self.number and name != self.row[-1]:
+            self.row = (*self.row[:-1], name)
+            journal.write_span(self.row)
+
     def end(
-        self, outcome: Outcome = Outcome.OK, attrs: dict[str, Any] | None = None, error: BaseException | None = None
+        self,
+        outcome: Outcome = Outcome.OK,
+        attrs: dict[str, Any] | None = None,
+        error: BaseException | None = None,
+        *,
+        wait_ns: int = 0,
     ) -> None:
         """Record the end of the span and make its parent current again.
 
@@ -70,38 +95,43 @@ class Span:
             outcome: How it ended.
             attrs: Redacted JSON values known at the end.
             error: What it failed with; recorded as an event before the end.
+            wait_ns: How long the running code waited for what it got.
         """
         if self.number:
+            # It may end in another context than it began in, or was never current.
+            token = None if buffer.SPAN.get() == self.number else buffer.SPAN.set(self.number)
             cause = 0
             if error is not None:
                 cause = errors.record(EventKind.ERROR_RAISED, error)
-            kind = (
-                EventKind.EFFECT_RESULT
-                if self._effect
-                else (EventKind.LIFE_RUN_END if self._role else EventKind.LIFE_SPAN_END)
-            )
-            seq = buffer.emit_at(kind | self._effect << 8 | outcome << 16, 0, 0, cause=cause or self.seq)
+            what = (_RESULT | self._effect << 8 if self._effect else _ENDS[self._role]) | outcome << 16
+            seq = buffer.emit_at(what, 0, 0, wait_ns, 0, cause or self.seq)
             if seq and attrs:
                 buffer.attach(seq, attrs)
-            _ids.pop(self.number, None)
+            if token is not None:
+                buffer.SPAN.reset(token)
+            _ended.append(self.number)
+            if len(_ended) > MAX_ENDED_SPANS:
+                _ids.pop(_ended.popleft(), None)
         self.leave()
 
     def leave(self) -> None:
         """Make the parent current again without ending the span."""
         token, self.token = self.token, None
         if token is not None:
-            with suppress(ValueError):  # ended in another context than it began in
+            try:  # noqa: SIM105  a third of what `suppress` takes
                 buffer.SPAN.reset(token)
+            except ValueError:  # ended in another context than it began in
+                pass
 
 
 def current_ids() -> tuple[int, int]:
     """Return trace id and span id of the current span; zeros if it is not recorded."""
-    return ids_of(buffer.SPAN.get())
+    return _ids.get(buffer.SPAN.get(), (0, 0, None))[:2]
 
 
 def ids_of(number: int) -> tuple[int, int]:
     """Return trace id and span id of an open span; zeros if it is not recorded, or has ended."""
-    return _ids.get(number, (0, 0))
+    return _ids.get(number, (0, 0, None))[:2]
 
 
 def start_span(
@@ -111,8 +141,10 @@ def start_span(
     role: SpanRole = SpanRole.STEP,
     effect: int = 0,
     remote: tuple[int, int] | None = None,
+    carried: Any = None,
     attrs: dict[str, Any] | None = None,
     enter: bool = True,
+    site: int | None = None,
 ) -> Span:
     """Open a span below the current one, or a run of its own.
 
@@ -123,8 +155,10 @@ def start_span(
         effect: The ``Operation`` of a span that crosses the process boundary; its start
             and end are then ``effect.call`` and ``effect.result``.
         remote: Trace id and span id of the caller in another process.
+        carried: What came with the request it serves; by default what its parent has.
         attrs: Redacted JSON values known at the start.
         enter: Make it the current span of the running code.
+        site: Where it begins; by default, where the running code stands.
 
     Returns:
         The span, to be ended with ``end``.
@@ -136,7 +170,7 @@ def start_span(
     elif is_run:
         trace_id, parent_id = random_bits(128), 0
     else:
-        trace_id, parent_id = _ids.get(parent, (0, 0))
+        trace_id, parent_id, carried = _ids.get(parent, (0, 0, None))
         if not trace_id and parent:
             trace_id = random_bits(128)
     if (is_run and not is_sampled(trace_id)) or not parent or len(_ids) >= MAX_LIVE_SPANS:
@@ -145,17 +179,18 @@ def start_span(
         number = definitions.next_span()
         span_id = random_bits(64)
         # A run that begins inside another one is its own tree, but remembers where.
-        journal.write_span(
-            (number, trace_id >> 64, trace_id & _LOW, span_id, parent_id, parent, kind, role, effect, name)
-        )
-        _ids[number] = (trace_id, span_id)
+        row = (number, trace_id >> 64, trace_id & _LOW, span_id, parent_id, parent, kind, role, effect, name)
+        journal.write_span(row)
+        _ids[number] = (trace_id, span_id, carried)
         span = Span(number, trace_id, span_id, role, effect)
+        span.carried = carried
+        span.row = row
     if enter:
         span.token = buffer.SPAN.set(span.number)
     if span.number:
-        start = EventKind.EFFECT_CALL if effect else (EventKind.LIFE_RUN_START if is_run else EventKind.LIFE_SPAN_START)
         token = None if enter else buffer.SPAN.set(span.number)
-        span.seq = buffer.emit(start | effect << 8)
+        what = _CALL | effect << 8 if effect else _STARTS[role]
+        span.seq = buffer.emit(what) if site is None else buffer.emit_at(what, 0, site)
         if token is not None:
             buffer.SPAN.reset(token)
         if span.seq and attrs:

@@ -11,7 +11,7 @@ import mmap
 import os
 import sys
 import time
-from random import SystemRandom
+from random import Random
 
 from clew.format import ring
 from clew.model.errors import ClewError
@@ -32,7 +32,9 @@ MAIN_THREAD_ENTITY = 2
 EXIT_WAIT_S = 2.0
 """Longest time a process that records by itself waits at its end for the sidecar."""
 
-random_bits = SystemRandom().getrandbits
+_random = Random()
+random_bits = _random.getrandbits
+"""Draws bits for ids: unpredictable ones are not needed, and would take a system call each."""
 
 
 class Session:
@@ -69,6 +71,7 @@ class Session:
         Raises:
             ClewError: No ring file could be made.
         """
+        _random.seed(os.urandom(32))  # a forked child draws ids of its own
         self.process_id = random_bits(64) or 1
         self.trace = random_bits(128) or 1
         self.main_span_id = random_bits(64) or 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from clew.probe.imports import when_imported
@@ -26,14 +27,54 @@ SEAMS: dict[str, tuple[str, ...]] = {
     "thread_simple_queue": ("queue",),
     "executors": ("concurrent.futures._base", "concurrent.futures.thread"),
     "process_pools": ("concurrent.futures.process",),
+    "http_clients": (
+        "httpx",
+        "httpx2",
+        "aiohttp.connector",
+        "aiohttp.client_reqrep",
+        "urllib3.connectionpool",
+        "http.client",
+    ),
+    "http_servers": (
+        "uvicorn.protocols.http.h11_impl",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.protocols.http.zttp_impl",
+        "uvicorn.protocols.websockets.websockets_impl",
+        "uvicorn.protocols.websockets.websockets_sansio_impl",
+        "uvicorn.protocols.websockets.wsproto_impl",
+        "hypercorn.asyncio.task_group",
+        "hypercorn.app_wrappers",
+        "starlette.applications",
+        "aiohttp.web_protocol",
+        "wsgiref.handlers",
+        "werkzeug.serving",
+        "gunicorn.http.wsgi",
+        "gunicorn.workers.sync",
+        "gunicorn.workers.gthread",
+        "gunicorn.workers.base_async",
+        "waitress.task",
+        "flask.app",
+        "django.core.handlers.wsgi",
+        "django.core.handlers.asgi",
+        "django.core.handlers.base",
+        "django.core.handlers.exception",
+    ),
 }
+
+# Those that wait for no module, by the setting that asks for them.
+CALLS = {"full": "calls", "sampled": "call_samples"}
 
 
 def install(session: Session) -> None:
     """Install every seam that is not disabled, each when its module is there."""
+    disabled = set(session.config.disable)
+    seam = CALLS.get(session.config.calls, "")
+    if seam and "calls" not in disabled:
+        _installer(seam, session)(sys)
     for seam, targets in SEAMS.items():
         for target in targets:
-            if seam not in session.config.disable and target not in session.config.disable:
+            # A library may be named as a whole: `uvicorn` for all its modules.
+            if disabled.isdisjoint((seam, target, target.partition(".")[0])):
                 when_imported(target, _installer(seam, session))
 
 

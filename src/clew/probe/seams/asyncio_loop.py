@@ -61,6 +61,11 @@ eager_unnamed: list[tuple[int, tuple[Any, ...], weakref.ref[Any]]] = []
 wakes: dict[int, tuple[int, int]] = {}
 """By ``id()`` of a scheduled handle: the event that scheduled it, and when."""
 
+_beginning: dict[int, int] = {}
+"""Numbers of the eager tasks that run their first step, by ``id()`` of their coroutine: a
+task that yields in it schedules itself before its factory returned."""
+_left_out: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Coroutines whose tasks are not recorded."""
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
@@ -156,15 +161,18 @@ class _EagerFactory:
         self.factory = factory
 
     def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
+        if not loop.is_running():
+            return self.factory(loop, coroutine, **options)
+        if not _SPAN.get() or _is_left_out(coroutine):
+            return _leave_out_task(self.factory(loop, coroutine, **options))
         try:
-            if not loop.is_running() or not _SPAN.get():
-                return self.factory(loop, coroutine, **options)
             state = buffer.thread_state()
             outer, cursor = state.scope, state.cursor
             number, row = _define_task(options.get("name") or "", coroutine, state, 2)
             seq = buffer.emit_at(TASK_START | OP_EAGER, number, row[4])
             state.scope = number
             state.cursor = seq = buffer.emit_at(STEP | OP_EAGER, 0, 0, 0, 0, seq)
+            _beginning[id(coroutine)] = number
             now = monotonic_ns()
         except Exception as error:
             hooks.failed(error)
@@ -173,9 +181,11 @@ class _EagerFactory:
             task = self.factory(loop, coroutine, **options)
         except BaseException as error:
             hide_frame(error)
+            _beginning.pop(id(coroutine), None)
             state.scope, state.cursor = outer, cursor
             raise
         try:
+            _beginning.pop(id(coroutine), None)
             eager_unnamed.append((number, row, weakref.ref(task)))
             tasks[id(task)] = number
             if is_done(task):
@@ -187,10 +197,27 @@ class _EagerFactory:
         return task
 
 
+def leave_out(coroutine: Any) -> None:
+    """Do not record the task that is about to be made of *coroutine*: its run is not sampled."""
+    _left_out.add(coroutine)
+
+
+def _is_left_out(coroutine: Any) -> bool:
+    return bool(_left_out) and coroutine in _left_out
+
+
+def _leave_out_task(task: Any) -> Any:
+    """Do not record *task*, whose first step ran already; it may not have ended."""
+    if isinstance(task, Task) and not is_done(task):
+        tasks[id(task)] = 0
+    return task
+
+
 def forget() -> None:
     """Forget tasks and wakes: a forked child numbers its own."""
     tasks.clear()
     unrun.clear()
+    _beginning.clear()
     wakes.clear()
     for loop in list(loops):
         del loop.clew_state
@@ -290,7 +317,11 @@ def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
     if kind == STEP_CALLBACK:
         task = callback.__self__
         if isinstance(task, Task) and (tasks.get(id(task)) or -1) != state.scope:
-            if _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN):
+            span = _SPAN.get() if context is None else context.get(_SPAN, buffer.MAIN_SPAN)
+            coroutine = _get_coro(task)
+            if _beginning and id(coroutine) in _beginning:
+                tasks[id(task)] = _beginning[id(coroutine)]
+            elif span and not _is_left_out(coroutine):
                 register(task, state)
             else:
                 tasks[id(task)] = 0
@@ -477,6 +508,9 @@ def meet(owner: Any, state: ThreadState) -> tuple[int, Any]:
         return state.thread, None
     number = tasks.get(id(owner))
     if number is None:
+        if _is_left_out(_get_coro(owner)):
+            number = tasks[id(owner)] = 0
+            return number, owner
         return register(owner, state), owner
     if id(owner) in unrun:
         _name_task(*unrun.pop(id(owner)), owner)

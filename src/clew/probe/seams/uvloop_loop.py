@@ -165,7 +165,7 @@ def _make_call_soon(original: Any) -> Any:
                 raise
             try:
                 awaited = 0
-                waiter = task._fut_waiter
+                waiter: Any = task._fut_waiter  # pyright: ignore[reportOptionalMemberAccess]  else a Step was made
                 if waiter is None:
                     if is_done(task):
                         end_task(task, scope, cause)

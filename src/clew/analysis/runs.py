@@ -1,0 +1,186 @@
+"""Which runs does a recording hold, and how did each end?
+
+A run is a trace: all spans with one trace id, in whichever processes. Its root is the span
+that opened it: of role ``run``, or, where that process is not recorded, the earliest span
+whose parent is not recorded. A run ends as its root ends.
+
+What it can miss: what happened in processes that were not recorded. What it can wrongly
+report: a root that ended before its children did gives the run a duration shorter than theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clew.model.kinds import EventKind, Operation, Outcome, SpanKind, SpanRole, slug_of
+
+if TYPE_CHECKING:
+    from clew.analysis.timeline import ProcessTimeline
+
+MAIN_SPAN = 1
+"""Number of the span of a process's own run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRef:
+    """One span of a run.
+
+    Attributes:
+        process: Position of its process among the timelines.
+        number: Its number there.
+        start_ns: On the recording's clock.
+        end_ns: On the recording's clock; where it has not ended, the end of its stream.
+        outcome: How it ended; empty if it did not.
+        events: How many events belong to it itself.
+    """
+
+    process: int
+    number: int
+    span_id: int
+    parent_span_id: int
+    name: str
+    kind: str
+    role: str
+    effect: str
+    start_ns: int
+    end_ns: int
+    outcome: str
+    events: int
+    site: int
+    scope: int
+    start_row: int
+    end_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run.
+
+    Attributes:
+        id: Its trace id, 32 hex digits.
+        status: ``running``, ``succeeded``, ``failed``, ``cancelled`` or ``lost``.
+        entry: ``process`` for a process's own run, else ``request`` or ``named``.
+        spans: Its spans, the root first, then by start.
+    """
+
+    id: str
+    name: str
+    service: str
+    process: str
+    pid: int
+    status: str
+    entry: str
+    start_ns: int
+    duration_ns: int
+    events: int
+    errors: int
+    spans: tuple[SpanRef, ...]
+
+
+def runs_of(timelines: list[ProcessTimeline]) -> list[Run]:
+    """List the runs of a recording, by start.
+
+    Complexity: O(n log n) for n events, plus Python work per span.
+    """
+    by_trace: dict[int, list[SpanRef]] = {}
+    errors: dict[tuple[int, int], int] = {}
+    for position, timeline in enumerate(timelines):
+        for trace, span in _spans(position, timeline):
+            by_trace.setdefault(trace, []).append(span)
+        is_error = np.isin(timeline.columns["kind"], (EventKind.ERROR_RAISED, EventKind.ERROR_UNHANDLED))
+        spans, counts = np.unique(timeline.columns["span"][is_error], return_counts=True)
+        errors |= {(position, int(span)): int(count) for span, count in zip(spans, counts, strict=True)}
+    runs = [_run(trace, spans, timelines, errors) for trace, spans in by_trace.items()]
+    return sorted(runs, key=lambda run: (run.start_ns, run.id))
+
+
+def _spans(position: int, timeline: ProcessTimeline) -> list[tuple[int, SpanRef]]:
+    spans, columns = timeline.spans, timeline.columns
+    events = np.bincount(timeline.span_of_event, minlength=1)
+    rows = timeline.data.spans
+    result: list[tuple[int, SpanRef]] = []
+    for i, number in enumerate(spans.number.tolist()):
+        row = rows.get(number)
+        if row is None:
+            continue
+        start_row, end_row = int(spans.start_rows[i]), int(spans.end_rows[i])
+        site = int(columns["site"][start_row]) if start_row >= 0 else 0
+        outcome = slug_of(Outcome, int(columns["outcome"][end_row])) or "" if end_row >= 0 else ""
+        ref = SpanRef(
+            process=position,
+            number=number,
+            span_id=row[3],
+            parent_span_id=row[4],
+            name=row[9],
+            kind=slug_of(SpanKind, row[6]) or "",
+            role=slug_of(SpanRole, row[7]) or "",
+            effect=slug_of(Operation, row[8]) or "",
+            start_ns=int(spans.start_ns[i]) + timeline.shift_ns,
+            end_ns=int(spans.end_ns[i]) + timeline.shift_ns,
+            outcome=outcome or ("ok" if end_row >= 0 else ""),
+            events=int(events[number]) if number < len(events) else 0,
+            site=site,
+            scope=int(spans.scope[i]),
+            start_row=start_row,
+            end_row=end_row,
+        )
+        result.append((row[1] << 64 | row[2], ref))
+    return result
+
+
+def _run(trace: int, spans: list[SpanRef], timelines: list[ProcessTimeline], errors: dict[tuple[int, int], int]) -> Run:
+    recorded = {span.span_id for span in spans}
+    roots = [span for span in spans if span.parent_span_id not in recorded] or spans
+    root = min(roots, key=lambda span: (span.role != "run", span.start_ns, span.process, span.number))
+    others = sorted(
+        (span for span in spans if span is not root), key=lambda span: (span.start_ns, span.process, span.number)
+    )
+    timeline = timelines[root.process]
+    is_process = root.number == MAIN_SPAN and root.role == "run"
+    return Run(
+        id=f"{trace:032x}",
+        name=root.name,
+        service=timeline.service,
+        process=timeline.stream.id,
+        pid=timeline.pid,
+        status=_process_status(timeline) if is_process else _status(root, timeline),
+        entry="process" if is_process else "request" if root.kind == "server" else "named",
+        start_ns=root.start_ns,
+        duration_ns=root.end_ns - root.start_ns,
+        events=sum(span.events for span in spans),
+        errors=sum(errors.get((span.process, span.number), 0) for span in spans),
+        spans=(root, *others),
+    )
+
+
+def _status(root: SpanRef, timeline: ProcessTimeline) -> str:
+    if root.end_row < 0:
+        return "running" if timeline.is_running else "lost"
+    return {"ok": "succeeded", "cancelled": "cancelled"}.get(root.outcome, "failed")
+
+
+def _process_status(timeline: ProcessTimeline) -> str:
+    """A process succeeds with exit code 0; one that was ended by a signal is lost."""
+    if timeline.is_running:
+        return "running"
+    code = timeline.exit_code
+    if code is None:
+        return "succeeded" if timeline.ended_orderly else "lost"
+    return "succeeded" if code == 0 else "failed" if code > 0 else "lost"
+
+
+def find_run(runs: list[Run], wanted: str) -> list[Run]:
+    """Return the runs that *wanted* may mean: an id, the beginning of one, or a name.
+
+    Args:
+        runs: Of ``runs_of``.
+        wanted: What the user typed.
+    """
+    exact = [run for run in runs if wanted in (run.id, run.name)]
+    if exact:
+        return exact
+    prefix = wanted.lower()
+    return [run for run in runs if run.id.startswith(prefix)] or [run for run in runs if wanted in run.name]

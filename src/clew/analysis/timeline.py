@@ -1,0 +1,237 @@
+"""One process as intervals, and all processes of a recording on one clock."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from clew.analysis.calls import calls_of
+from clew.analysis.columns import as_arrays, look_up, table_of
+from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
+from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
+from clew.analysis.steps import steps_of, steps_of_events
+from clew.analysis.waits import waits_of
+from clew.format import schema
+from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clew.analysis.calls import Calls
+    from clew.analysis.spans import Spans
+    from clew.analysis.waits import Waits
+    from clew.format.reader import Recording, Stream
+
+SAME_CLOCK_NS = 1_000_000_000
+"""Two processes whose monotonic clocks stand this close to each other against the wall
+clock, on one host, read the same clock: it is shared there, and only adjustments of the
+wall clock between their starts tell them apart. (Containers can have clocks of their own.)"""
+_UNNAMED_TASK = re.compile(r"Task-\d+")
+"""What asyncio names a task that was given no name."""
+
+
+class ProcessTimeline:
+    """The events of one stream as intervals; each is worked out when it is asked for.
+
+    Attributes:
+        shift_ns: What to add to a time of this stream for the recording's common clock.
+    """
+
+    def __init__(self, stream: Stream, shift_ns: int) -> None:
+        self.stream = stream
+        self.shift_ns = shift_ns
+        self.data = stream.data
+        self.columns = as_arrays(self.data.columns)
+        self.entities = table_of(self.data.entities, schema.ENTITIES)
+        self.spans_table = table_of(self.data.spans, schema.SPANS)
+        self.steps = steps_of(self.columns)
+        self.lifetimes = lifetimes_of(self.columns, self.entities)
+
+    @cached_property
+    def step_of_event(self) -> NDArray[np.int64]:
+        """For each event the step it happened in, or -1."""
+        return steps_of_events(self.columns, self.steps)
+
+    @cached_property
+    def span_of_event(self) -> NDArray[Any]:
+        """For each event the span it belongs to, or 0."""
+        return spans_of_events(self.columns, self.entities, self.spans_table)
+
+    @cached_property
+    def span_after_event(self) -> NDArray[Any]:
+        """For each event the span its scope is in after it, or 0."""
+        return spans_after_events(self.columns, self.entities, self.spans_table)
+
+    @cached_property
+    def waits(self) -> Waits:
+        """The waits of the process."""
+        return waits_of(self.columns)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """The function calls of the process, where they were recorded."""
+        return calls_of(self.columns)
+
+    @cached_property
+    def spans(self) -> Spans:
+        """The spans of the process."""
+        return spans_of(self.columns)
+
+    @cached_property
+    def threads(self) -> NDArray[Any]:
+        """For each row of ``entities`` the thread it runs in, or 0."""
+        return threads_of_scopes(self.entities)
+
+    def thread_of(self, scopes: NDArray[Any]) -> NDArray[Any]:
+        """Return the thread each of *scopes* runs in, or 0."""
+        return look_up({"id": self.entities["id"], "thread": self.threads}, "thread", scopes)
+
+    @property
+    def service(self) -> str:
+        """What people call the process."""
+        return str(self.stream.process.get("service") or self.stream.path.stem)
+
+    @property
+    def pid(self) -> int:
+        """The operating system's number of the process."""
+        return _number(self.stream.process.get("pid"))
+
+    @property
+    def end(self) -> dict[str, Any]:
+        """What is known of its end; empty while it runs, or if that was never written."""
+        return self.stream.end or {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the recording has not come to the end of the process yet."""
+        return self.stream.end is None
+
+    @property
+    def ended_orderly(self) -> bool:
+        """Whether the process said itself that it ends: it was not killed, and did not crash."""
+        return self.end.get("reason") == "exit"
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for the signal that ended it; None if that is not known."""
+        code = self.end.get("exit")
+        return code if type(code) is int else None
+
+    @property
+    def dropped(self) -> int:
+        """How many events were lost: numbers of the stream that no event has, but for the gaps' own."""
+        seq = self.columns["seq"]
+        missing = int(seq.max()) - len(seq) if len(seq) else 0
+        return missing + int((self.columns["kind"] == EventKind.GAP_DROPPED).sum())
+
+    def kinds_of(self, entities: NDArray[Any]) -> NDArray[Any]:
+        """Return the ``EntityKind`` of each of *entities*, 0 where it is not defined."""
+        return look_up(self.entities, "kind", entities)
+
+    def name_of(self, entity: int) -> str:
+        """Name a task or thread as people know it; a task nobody named by its function too."""
+        row = self.data.entities.get(entity)
+        if row is None:
+            return f"#{entity}"
+        name, type_name = row[2], row[3]
+        if row[1] == EntityKind.TASK and type_name and _UNNAMED_TASK.fullmatch(name):
+            return f"{type_name} ({name})"
+        return name or type_name or f"#{entity}"
+
+    def label_of(self, entity: int) -> str:
+        """Name any entity with its kind: ``lock Bank.lock``, or ``lock of connect`` by who made it."""
+        row = self.data.entities.get(entity)
+        if row is None:
+            return f"#{entity}"
+        if row[1] == EntityKind.TASK:
+            name = self.name_of(entity)
+        else:
+            function = self.function_of(row[5])
+            name = row[2] or (f"of {function}" if function else f"#{entity}")
+        return f"{slug_of(EntityKind, row[1]) or 'entity'} {name}"
+
+    def wait_label_of(self, entity: int, op: int) -> str:
+        """Name a wait by what is waited for: ``wait lock Bank.lock``, ``wait sleep``."""
+        if op == Operation.SLEEP:
+            return "sleep"
+        what = slug_of(Operation, op) or ""
+        if not entity:
+            return f"wait {what}".rstrip()
+        return f"wait {self.label_of(entity)}" + (f" ({what})" if op in (Operation.GET, Operation.PUT) else "")
+
+    def effect_label_of(self, span: int) -> str:
+        """Name a wait by the effect it happens in: ``wait db select account``; empty if it is none."""
+        row = self.data.spans.get(span)
+        return f"wait {slug_of(Operation, row[8]) or 'effect'} {row[9]}" if row is not None and row[8] else ""
+
+    def site_of(self, site: int) -> str:
+        """Name a place in the code: ``bank.py:31 transfer``; empty if it is not known."""
+        row = self.data.sites.get(site)
+        return f"{row[1]}:{row[2]} {row[3]}" if row else ""
+
+    def place_of(self, site: int) -> str:
+        """Name a place in the code as short as it is still found: ``bank/app.py:31 transfer``."""
+        row = self.data.sites.get(site)
+        if row is None:
+            return ""
+        file = str(row[1])
+        for part in ("/site-packages/", "/dist-packages/"):
+            file = file.rpartition(part)[2]
+        folder = str(self.stream.process.get("cwd") or "").rstrip("/") + "/"
+        file = file.removeprefix(folder)
+        if file.startswith("/"):
+            file = "/".join(file.split("/")[-2:])
+        return f"{file}:{row[2]} {row[3]}"
+
+    def creation_site_of(self, entity: int) -> int:
+        """Return the site at which an entity was created, or first met."""
+        row = self.data.entities.get(entity)
+        return row[5] if row is not None else 0
+
+    def function_of(self, site: int) -> str:
+        """Return the function at a site; empty if it is not known."""
+        row = self.data.sites.get(site)
+        return row[3] if row else ""
+
+    def step_label(self, scope: int, op: int, site: int) -> str:
+        """Name a step of a thread by its function, one of a task by the task."""
+        row = self.data.entities.get(scope)
+        if row is not None and row[1] == EntityKind.TASK:
+            return self.name_of(scope)
+        return self.function_of(site) or slug_of(Operation, op) or self.name_of(scope)
+
+
+def timelines_of(recording: Recording) -> list[ProcessTimeline]:
+    """Return the processes of *recording* on one clock, whose 0 is the earliest event."""
+    offsets = _wall_offsets(recording.streams)
+    starts = [
+        min(stream.data.columns["t_ns"]) + offset
+        for stream, offset in zip(recording.streams, offsets, strict=True)
+        if len(stream.data)
+    ]
+    zero = min(starts, default=0)
+    return [ProcessTimeline(stream, offset - zero) for stream, offset in zip(recording.streams, offsets, strict=True)]
+
+
+def _wall_offsets(streams: list[Stream]) -> list[int]:
+    """Return for each stream what to add to its monotonic clock for the wall clock."""
+    offsets: list[int] = []
+    known: list[tuple[object, int]] = []
+    for stream in streams:
+        head = stream.process
+        offset = _number(head.get("wall_ns")) - _number(head.get("monotonic_ns"))
+        host = head.get("host")
+        for other, reference in known:
+            if other == host and abs(offset - reference) < SAME_CLOCK_NS:
+                offset = reference
+                break
+        else:
+            known.append((host, offset))
+        offsets.append(offset)
+    return offsets
+
+
+def _number(value: object) -> int:
+    return value if type(value) is int and 0 <= value < 1 << 62 else 0

@@ -1,0 +1,287 @@
+"""``clew show``: say what a recording holds, or what happened in one run of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from clew.analysis.runs import find_run
+from clew.analysis.summary import summary_of
+from clew.analysis.timeline import timelines_of
+from clew.cli import text
+from clew.cli.text import duration, moment, plural
+from clew.format.reader import open_recording
+from clew.model.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from clew.analysis.runs import Run
+    from clew.analysis.summary import Summary
+
+FEW = 6
+"""How many lines a section of the overview has."""
+
+
+def prepare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("recording", metavar="RECORDING", help="a recording folder, or one stream of it")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run: its id, the beginning of it, or its name")
+    parser.add_argument("--all", action="store_true", help="leave nothing out")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Show it."""
+    recording = open_recording(args.recording)
+    for stream in recording.streams:
+        if stream.cut is not None:
+            sys.stderr.write(f"clew: {stream.path.name}: {stream.cut}\n")
+    timelines = timelines_of(recording)
+    summary = summary_of(timelines, size_bytes=recording.size)
+    if args.run is not None:
+        from clew.cli.show_run import show_run
+
+        show_run(_wanted(list(summary.runs), args.run), timelines, as_json=args.json, everything=args.all)
+    elif args.json:
+        print(json.dumps(to_json(summary)))
+    else:
+        print("\n".join(overview(summary, str(args.recording), everything=args.all)))
+    return 0
+
+
+def _wanted(runs: list[Run], name: str) -> Run:
+    found = find_run(runs, name)
+    if not found:
+        raise UsageError(
+            "no-run",
+            f"no run is called {name!r}",
+            f"expected one of {len(runs)} runs, by id or name",
+            "'clew show RECORDING' lists them",
+        )
+    # Of runs of one name, the one that went wrong or took longest is what people look for.
+    return max(found, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+
+
+def to_json(summary: Summary) -> dict[str, Any]:
+    """Return the document of ``clew show --json``; its schema is fixed, additions aside."""
+    return {
+        "schema": "clew.recording/1",
+        "recording": {
+            "id": summary.id,
+            "service": summary.service,
+            "started_at": _timestamp(summary.started_ns),
+            "duration_ns": summary.duration_ns,
+            "events": summary.events,
+            "dropped": summary.dropped,
+            "bytes": summary.bytes,
+            "complete": summary.complete,
+        },
+        "processes": [
+            {
+                "process": p.process, "pid": p.pid, "service": p.service, "argv": list(p.argv), "python": p.python,
+                "exit": p.exit, "signal": p.signal or None, "state": p.state, "events": p.events, "dropped": p.dropped,
+                "tasks": p.tasks, "threads": p.threads, "problems": dict(p.problems),
+            }
+            for p in summary.processes
+        ],
+        "runs": [run_json(run) for run in summary.runs],
+        "errors": [
+            {
+                "type": e.type, "message": e.message, "site": e.site, "service": e.service, "count": e.count,
+                "unhandled": e.unhandled, "first_ns": e.first_ns,
+            }
+            for e in summary.errors
+        ],
+        "busiest": [
+            {
+                "name": b.name, "service": b.service, "total_ns": b.total_ns, "steps": b.steps,
+                "longest_ns": b.longest_ns, "created_at": b.site,
+            }
+            for b in summary.busiest
+        ],
+        "waits": [
+            {
+                "for": w.label, "service": w.service, "count": w.count, "unfinished": w.unfinished,
+                "total_ns": w.total_ns, "longest_ns": w.longest_ns, "longest_by": w.longest_by, "site": w.site,
+            }
+            for w in summary.waits
+        ],
+        "kinds": dict(summary.kinds),
+    }  # fmt: skip
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Return one run as JSON."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "status": run.status,
+        "entry": run.entry,
+        "service": run.service,
+        "process": run.process,
+        "start_ns": run.start_ns,
+        "duration_ns": run.duration_ns,
+        "events": run.events,
+        "errors": run.errors,
+        "spans": len(run.spans),
+    }
+
+
+def _timestamp(ns: int) -> str:
+    """Write a Unix time as ISO 8601 in UTC, to the microsecond."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ns % 10**9 // 1000:06}Z"
+
+
+def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
+    """Return the lines of the overview."""
+    style = text.Style()
+    lines = _headline(summary, style)
+    limit = 10**9 if everything else FEW
+    for heading, body in (
+        ("processes", _processes(summary, limit)),
+        ("runs", _runs(summary, limit, style)),
+        ("errors", _errors(summary, limit, style)),
+        ("ran longest", _busiest(summary, limit)),
+        ("waited longest", _waits(summary, limit, style)),
+        ("not recorded", _losses(summary)),
+    ):
+        if body:
+            lines += ["", style.heading(heading), *body]
+    named = [run for run in summary.runs if run.entry != "process"] or list(summary.runs)
+    if named:
+        worst = max(named, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+        lines += ["", style.dim(f"next: clew show {path} {worst.id[:8]}")]
+    return lines
+
+
+def _headline(summary: Summary, style: text.Style) -> list[str]:
+    state = "" if summary.complete == "complete" else ", cut: a process did not come to its end in it"
+    started = datetime.fromtimestamp(summary.started_ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return [
+        style.heading(summary.service)
+        + f"  {started}  {duration(summary.duration_ns)}, {plural(summary.events, 'event')} of "
+        + f"{plural(len(summary.processes), 'process')}, {text.size(summary.bytes)}{state}"
+    ]
+
+
+def _processes(summary: Summary, limit: int) -> list[str]:
+    rows: list[tuple[str, ...]] = []
+    for process in summary.processes[:limit]:
+        if process.exit is not None:
+            end = process.signal or f"exit {process.exit}"
+        else:
+            end = {"ended": "ended", "running": "still running", "cut": "killed, or crashed"}[process.state]
+        parts = [plural(process.events, "event")]
+        if process.tasks:
+            parts.append(plural(process.tasks, "task"))
+        if process.threads > 1:
+            parts.append(plural(process.threads, "thread"))
+        rows.append(
+            (
+                process.service,
+                f"pid {process.pid}",
+                end,
+                moment(process.start_ns),
+                duration(process.duration_ns),
+                ", ".join(parts),
+            )
+        )
+    return _more(text.columns(rows, "lllrrl"), len(summary.processes), limit) if rows else []
+
+
+def _runs(summary: Summary, limit: int, style: text.Style) -> list[str]:
+    runs = [run for run in summary.runs if run.entry != "process"]
+    if not runs:
+        return []
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.name, run.service), []).append(run)
+    ordered = sorted(groups.items(), key=lambda item: (-_bad(item[1]), -len(item[1]), item[0]))
+    rows = [("", "", "median", "longest", "", "")]
+    for (name, service), members in ordered[:limit]:
+        longest = max(members, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+        times = sorted(run.duration_ns for run in members)
+        rows.append(
+            (
+                text.fit(name, 34), f"{len(members):,}×", duration(times[len(times) // 2]), duration(times[-1]),
+                _outcomes(members), f"{longest.id[:8]}  {service}",
+            )
+        )  # fmt: skip
+    lines = text.columns(rows, "lrrrll")
+    return _more([style.dim(lines[0]), *lines[1:]], len(groups), limit)
+
+
+def _bad(runs: list[Run]) -> int:
+    return sum(run.status not in ("succeeded", "running") for run in runs)
+
+
+def _outcomes(runs: list[Run]) -> str:
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.status] = counts.get(run.status, 0) + 1
+    if set(counts) == {"succeeded"}:
+        return "all succeeded" if len(runs) > 1 else "succeeded"
+    order = ("failed", "lost", "cancelled", "running", "succeeded")
+    return ", ".join(f"{counts[status]:,} {status}" for status in order if status in counts)
+
+
+def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
+    rows = [
+        (
+            f"{error.count:,}×",
+            "unhandled" if error.unhandled else "",
+            text.fit(f"{error.type}: {error.message}" if error.message else error.type, 60),
+            f"{error.service}  {error.site}",
+        )
+        for error in summary.errors[:limit]
+    ]
+    lines = text.columns(rows, "rlll") if rows else []
+    marked = [style.bad(line) if row[1] else line for line, row in zip(lines, rows, strict=True)]
+    return _more(marked, len(summary.errors), limit)
+
+
+def _busiest(summary: Summary, limit: int) -> list[str]:
+    rows = [
+        (
+            duration(busy.total_ns),
+            f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
+            text.fit(busy.name, 36),
+            f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
+        )
+        for busy in summary.busiest[:limit]
+    ]
+    return text.columns(rows, "rlll") if rows else []
+
+
+def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
+    rows: list[tuple[str, ...]] = []
+    for wait in summary.waits[:limit]:
+        times = f"{wait.count:,}×"
+        state = f"{wait.unfinished:,} never ended" if wait.unfinished else ""
+        rows.append(
+            (
+                duration(wait.longest_ns),
+                times,
+                state,
+                text.fit(wait.label, 40),
+                f"{text.fit(wait.longest_by, 30)}  {wait.site}",
+            )
+        )
+    lines = text.columns(rows, "rrlll") if rows else []
+    return [style.bad(line) if row[2] else line for line, row in zip(lines, rows, strict=True)]
+
+
+def _losses(summary: Summary) -> list[str]:
+    lines: list[str] = []
+    for process in summary.processes:
+        if process.dropped:
+            lines.append(f"  {process.service}: {plural(process.dropped, 'event')} dropped")
+        lines += [f"  {process.service}: hook {name} was switched off: {problem}" for name, problem in process.problems]
+    return lines
+
+
+def _more(lines: list[str], total: int, limit: int) -> list[str]:
+    return [*lines, f"  … {total - limit:,} more, see --all"] if total > limit else lines

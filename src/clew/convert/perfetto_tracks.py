@@ -1,0 +1,154 @@
+"""Which row of the trace viewer each thread and task is drawn on.
+
+The viewer knows processes and threads, and sorts the threads of a process by number,
+its main thread (which has the number of the process) first. So every thread gets a
+number, and its tasks the numbers after it, by first use.
+
+A process with many tasks would be thousands of rows. Beyond ``MAX_OWN_ROWS`` tasks of
+the same coroutine function share rows, each row taking the next task when the one before
+has ended: there are as many rows as tasks lived at one time, and each task is named by
+the slice of its lifetime.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clew.model.kinds import EntityKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clew.analysis.columns import Numbers
+    from clew.analysis.timeline import ProcessTimeline
+
+MAX_OWN_ROWS = 60
+"""Most tasks of a process that get a row each: about two screens of them."""
+
+
+class Row:
+    """One row: a thread, a task, or tasks that take turns."""
+
+    __slots__ = ("name", "number")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.number = 0
+
+
+class Rows:
+    """The rows of one process.
+
+    Attributes:
+        pid: Its number in the trace.
+        rows: In the order they are shown.
+        of: The row of each task and thread, by its number in the recording.
+        thread_of: The row of the thread each task runs in.
+    """
+
+    def __init__(self, timeline: ProcessTimeline) -> None:
+        self.pid = 0
+        self.rows: list[Row] = []
+        self.of: dict[int, Row] = {}
+        self.thread_of: dict[int, Row] = {}
+        lifetimes = timeline.lifetimes
+        self.end_ns = _ends_with_steps(timeline)
+        """When each of the timeline's lifetimes ends, its last step included."""
+        is_thread = lifetimes.kind == EntityKind.THREAD
+        tasks = np.flatnonzero(~is_thread)
+        tasks = tasks[np.lexsort((lifetimes.id[tasks], lifetimes.start_ns[tasks]))]
+        homes = timeline.thread_of(lifetimes.id[tasks])
+        has_own = len(tasks) <= MAX_OWN_ROWS
+        # Also threads that did nothing themselves, but ran tasks.
+        for thread in np.union1d(lifetimes.id[is_thread], homes[homes > 0]).tolist():
+            row = self.of[thread] = self._add(timeline.name_of(thread))
+            self._add_tasks(timeline, tasks[homes == thread], row, has_own=has_own)
+        self._add_tasks(timeline, tasks[homes == 0], None, has_own=has_own)
+        # Scopes whose definition was lost are known by number only.
+        for scope in np.unique(timeline.columns["scope"]).tolist():
+            if scope and scope not in self.of:
+                self.of[scope] = self._add(timeline.name_of(scope))
+
+    def _add(self, name: str) -> Row:
+        row = Row(name)
+        self.rows.append(row)
+        return row
+
+    def _add_tasks(self, timeline: ProcessTimeline, tasks: Numbers, thread: Row | None, *, has_own: bool) -> None:
+        """Give rows to *tasks*, positions in the lifetimes by first use, of one thread."""
+        lifetimes = timeline.lifetimes
+        ids = lifetimes.id[tasks].tolist()
+        if thread is not None:
+            self.thread_of.update(dict.fromkeys(ids, thread))
+        if has_own:
+            for task in ids:
+                self.of[task] = self._add(timeline.name_of(task))
+            return
+        never = np.iinfo(np.int64).max
+        ends = np.where(lifetimes.has_ended[tasks], self.end_ns[tasks], never).tolist()
+        by_function: dict[str, list[tuple[int, int, int]]] = {}
+        for task, start, end in zip(ids, lifetimes.start_ns[tasks].tolist(), ends, strict=True):
+            row = timeline.data.entities.get(task)
+            by_function.setdefault(row[3] if row else "", []).append((task, start, end))
+        for function, members in by_function.items():
+            self._share_rows(function or "task", members)
+
+    def _share_rows(self, function: str, members: Iterable[tuple[int, int, int]]) -> None:
+        """Give each of *members* (task, start, end; by start) the first row that is free."""
+        busy: list[tuple[int, int]] = []
+        free: list[int] = []
+        rows: list[Row] = []
+        for task, start, end in members:
+            while busy and busy[0][0] <= start:
+                heapq.heappush(free, heapq.heappop(busy)[1])
+            if free:
+                at = heapq.heappop(free)
+            else:
+                at = len(rows)
+                rows.append(self._add(f"{function} #{at + 1}"))
+            self.of[task] = rows[at]
+            heapq.heappush(busy, (end, at))
+        if len(rows) == 1:
+            rows[0].name = function
+
+
+def _ends_with_steps(timeline: ProcessTimeline) -> Numbers:
+    """Return the ends of the lifetimes, late enough for what the scope did last.
+
+    The step in which a task ends is over some microseconds after ``life.task_end``.
+    """
+    lifetimes, steps = timeline.lifetimes, timeline.steps
+    ends = lifetimes.end_ns.copy()
+    if len(lifetimes.id) and len(steps.rows):
+        at = np.minimum(np.searchsorted(lifetimes.id, steps.scope), len(lifetimes.id) - 1)
+        is_known = lifetimes.id[at] == steps.scope
+        np.maximum.at(ends, at[is_known], steps.end_ns[is_known])
+    return ends
+
+
+def assign_numbers(processes: list[tuple[int, Rows]]) -> None:
+    """Give each process and row its number in the trace.
+
+    Args:
+        processes: Of each process the pid it had, and its rows.
+
+    A pid that was used twice, and the numbers of rows, move on to the next free number:
+    the viewer knows threads by number alone.
+    """
+    taken: set[int] = {0}
+    for pid, rows in processes:
+        rows.pid = _next_free(max(pid, 1), taken)
+    for _, rows in processes:
+        number = rows.pid
+        for i, row in enumerate(rows.rows):
+            number = row.number = number if i == 0 else _next_free(number + 1, taken)
+
+
+def _next_free(number: int, taken: set[int]) -> int:
+    while number in taken:
+        number += 1
+    taken.add(number)
+    return number
