@@ -83,6 +83,10 @@ class Role:
         self.what = what
         self.notified = notified
 
+    def __reduce__(self) -> Any:
+        """Become None in a pickle: a copy of the condition is part of another primitive."""
+        return type(None), ()
+
 
 def adopt(condition: Any, primitive: Primitive, what: int, notified: Callable[[Any], None] | None = None) -> None:
     """Tell *condition* that it is part of *primitive*."""

@@ -159,7 +159,7 @@ class Lock(metaclass=_LockMeta):
         except BaseException as error:
             hide_frame(error)
             if got:
-                self._block.release()
+                self.release()
             if began:
                 end_wait(self, LOCK, lock_hooks, INTERRUPTED, began)
             raise
@@ -305,7 +305,7 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
         except BaseException as error:
             hide_frame(error)
             if got:
-                _release(self)
+                self.release()
             if began:
                 end_wait(self, RLOCK, rlock_hooks, INTERRUPTED, began)
             raise
