@@ -141,6 +141,8 @@ def variable_name(thing: object, frame: FrameType) -> str:
     Looks at the instance the running method belongs to, then the locals, then the
     module's globals, without running any of the program's code.
     """
+    while frame.f_locals.get("self") is thing and frame.f_back is not None:
+        frame = frame.f_back  # a method of its own class, called by whoever has a name for it
     local = frame.f_locals
     names = frame.f_code.co_varnames
     if frame.f_code.co_argcount and names:

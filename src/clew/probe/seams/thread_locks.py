@@ -360,9 +360,9 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
     def _acquire_restore(self, state: Any, got: bool = False, began: int = 0) -> None:
         """Lock it as often as before ``_release_save``."""
         try:
-            if state[0] == 1:
-                for got in map(_acquire, (self,), _TRY):  # noqa: PLR1704  a parameter is set at entry, for the handler
-                    break
+            tries = map(_acquire, repeat(self, state[0]), repeat(False))  # the first one decides
+            for got in map(all, (tries,)):  # noqa: PLR1704  a parameter is set at entry, for the handler
+                break
             if not got:
                 began = begin_wait(self, RLOCK, rlock_hooks)
         finally:
