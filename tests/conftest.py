@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from clew.format.collector import rings_of
 from clew.format.reader import Recording, open_recording
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 
@@ -165,6 +167,51 @@ def plain(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+def await_rings(path: Path, seconds: float = 20) -> None:
+    """Wait until no process of the recording at *path* has anything left to be written."""
+    deadline = time.monotonic() + seconds
+    while rings_of(path):
+        assert time.monotonic() < deadline, rings_of(path)
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def record_alone(tmp_path: Path) -> Record:
+    """Run a program that records by itself: ``record_alone(source, *args, env={}, output=NAME)``."""
+
+    def run(
+        source: str,
+        *args: str,
+        env: dict[str, str] | None = None,
+        output: str = "alone.clew",
+        await_end: bool = True,
+        timeout: float = 60,
+    ) -> Recorded:
+        script = tmp_path / "program.py"
+        script.write_text(textwrap.dedent(source))
+        path = tmp_path / output
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CLEW")}
+        environ |= {"CLEW": "record", "CLEW_OUTPUT": str(path)} | (env or {})
+        done = subprocess.run(
+            [sys.executable, str(script), *args],
+            capture_output=True, text=True, timeout=timeout, env=environ, cwd=tmp_path, check=False,
+        )  # fmt: skip
+        if await_end:
+            await_rings(path)
+        return Recorded(done.returncode, done.stdout, done.stderr, path)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _no_rings_left(request: pytest.FixtureRequest) -> Any:
+    """No recording of a test leaves anything in shared memory."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for path in folder.rglob("*.clew") if folder is not None else ():
+        await_rings(path)
 
 
 @pytest.fixture(autouse=True)

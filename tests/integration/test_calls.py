@@ -450,7 +450,7 @@ def test_the_causes_of_wakes_do_not_change(record):
 
     by_seq = {e.seq: e for e in done.events}
     steps = done.of("life.step", scope="waiter")
-    assert [by_seq[s.cause].kind for s in steps] == ["life.task_start", "life.step"]
+    assert [by_seq[s.cause].kind for s in steps] == ["life.task_start", "sync.await"]
 
 
 def test_the_program_cannot_tell(record, plain):

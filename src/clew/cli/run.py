@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clew.format import sidecar
 from clew.format.collector import Collector
 from clew.model.errors import UsageError
 from clew.model.kinds import EventKind
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from clew.format.drain import Drain
 
 POLL_S = 0.01
+CHILDREN_S = 0.2
+"""How long children may outlive the program and still be collected by this process: those
+of multiprocessing end a moment after it. A sidecar takes as long to start."""
 FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
 _SENT_BY_KERNEL = 0x80  # SI_KERNEL: from the terminal, which sent it to the program too
 
@@ -123,8 +127,8 @@ def _make_folder(settings: config.Config, target: list[str]) -> tuple[Path | Non
         return folder, ""
     try:
         folder = Path(new_folder(settings.service or _name_of(target)))
-    except OSError as error:
-        return None, f"clew: the program runs unrecorded: {error} [output-not-writable]\n"
+    except UsageError as error:
+        return None, f"clew: the program ran unrecorded: {error}\n"
     if not folder.is_relative_to(Path.cwd()):
         return folder, f"clew: {Path.cwd()} cannot be written to; the recording is in {folder} [output-moved]\n"
     return folder, ""
@@ -147,10 +151,13 @@ class Supervisor:
         self.quiet = quiet
         self.collector = Collector(folder) if folder is not None else None
         self.pid = 0
+        self.is_removed = False
+        self.still_running = 0
 
     def run(self, target: list[str], settings: config.Config) -> int:
         """Run the program to its end; return its wait status."""
-        environ = dict(os.environ)
+        # Settings from the environment are among *settings*, where a flag may have beaten them.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("CLEW")}
         if self.collector is not None:
             self.collector.acquire()
             environ |= config.to_environ(settings)
@@ -184,28 +191,41 @@ class Supervisor:
                 now = time.monotonic()
                 if now - last_look > 0.05:
                     last_look = now
-                    collector.find()
+                    self._look()
                 # A signal ends the wait early; the drain relies on a pause between steps.
                 if now - last_step >= POLL_S:
                     last_step = now
                     collector.step()
             if pid:
                 break
-        if collector is not None:
+        if collector is not None and not self.is_removed:
             collector.find()
             collector.step()
             collector.finish(self.pid, **_exit_of(status))
-            if collector.drains:
-                _hand_over(collector)
-            collector.release()
+            self._await_children(collector)
         return status
 
+    def _look(self) -> None:
+        """Look for new rings, unless the recording was removed."""
+        collector = self.collector
+        if collector is None or self.is_removed:
+            return
+        if collector.is_folder_gone():
+            self.is_removed = True
+            collector.abandon()
+        else:
+            collector.find()
 
-def _hand_over(collector: Collector) -> None:
-    """Let a sidecar collect what children of the program still record."""
-    folder = collector.folder
-    collector.release()
-    subprocess.run([sys.executable, "-m", "clew.format.collector", str(folder)], check=False, stdin=subprocess.DEVNULL)
+    def _await_children(self, collector: Collector) -> None:
+        """Collect from children that are about to end; leave the others to a sidecar."""
+        deadline = time.monotonic() + CHILDREN_S
+        while collector.find() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            collector.step()
+        self.still_running = len(collector.drains)
+        collector.release()
+        if self.still_running:
+            sidecar.start(str(collector.folder))
 
 
 def _exit_of(status: int) -> dict[str, Any]:
@@ -231,13 +251,18 @@ def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int
     collector = supervisor.collector
     if collector is None or folder is None:
         return note
-    drains = list(collector.finished.values())
+    drains = collector.finished
     lines = [note] if note else []
     code = os.waitstatus_to_exitcode(status)
+    if supervisor.is_removed:
+        lines.append(
+            f"clew: {_relative(folder)} was removed while the program ran; expected it to stay; nothing is kept [recording-removed]\n"
+        )
+        return "".join(lines)
     if not any(drain.pid == supervisor.pid for drain in drains):
         lines.append(
-            "clew: the program was not recorded; expected the file clew.pth beside the clew package; install clew into the environment of "
-            f"{sys.executable} [not-recorded]\n"
+            "clew: the program was not recorded; expected a line above that says why, or else the file clew.pth beside the clew package; "
+            f"install clew into the environment of {sys.executable} [not-recorded]\n"
         )
         return "".join(lines)
     events = sum(drain.events for drain in drains)
@@ -249,6 +274,10 @@ def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int
     if code < 0:
         lines.append(
             f"clew: the program was ended by {signal.Signals(-code).name}; what it recorded until then is kept [killed]\n"
+        )
+    if supervisor.still_running:
+        lines.append(
+            f"clew: {supervisor.still_running} child process{'es' if supervisor.still_running > 1 else ''} of it still run and are recorded on [still-running]\n"
         )
     lines += _troubles(drains, collector.errors)
     lines.append(f"clew: next: clew show {_relative(folder)}\n")

@@ -5,16 +5,14 @@ folder. A process that begins to record makes its ring first and looks at the lo
 second; a collector that ends gives up the lock first and looks for rings second: so no
 ring is left without a collector.
 
-Run as a module (``python -m clew.format.collector FOLDER``) it is the sidecar of a
-process that was not started by ``clew run``: it detaches, works until no process of the
-recording is left, and ends.
+``main`` is the sidecar of a process that was not started by ``clew run``: it works until
+no process of the recording is left, and ends.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,9 @@ BUSY_PAUSE_S = 0.01
 IDLE_PAUSE_S = 0.05
 LINGER_S = 1.0
 """How long the sidecar stays without a ring: a program may start its next child."""
+ATTEMPTS = 10
+"""How often a sidecar tries to become the collector, 50 ms apart: whoever only looks
+whether there is one holds the lock for an instant."""
 
 
 class Collector:
@@ -39,8 +40,8 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.drains: dict[Path, Drain] = {}
-        self.finished: dict[int, Drain] = {}
-        """Drains of ended processes, by pid."""
+        self.finished: list[Drain] = []
+        """Drains of ended processes, in the order in which they ended."""
         self.keep: set[int] = set()
         """Processes whose ring is finished only by ``finish``, when it is known how they ended."""
         self.errors: list[str] = []
@@ -69,16 +70,9 @@ class Collector:
 
     def find(self) -> bool:
         """Look for new rings; return whether there are any rings at all."""
-        prefix = ring.file_prefix(str(self.folder))
-        for folder in (*map(Path, ring.MEMORY_FOLDERS), self.folder):
-            try:
-                names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(prefix)]
-            except OSError:
-                continue
-            for name in names:
-                path = folder / name
-                if path not in self.drains and path not in self._refused:
-                    self._add(path)
+        for path in rings_of(self.folder):
+            if path not in self.drains and path not in self._refused:
+                self._add(path)
         return bool(self.drains)
 
     def _add(self, path: Path) -> None:
@@ -86,23 +80,39 @@ class Collector:
             drain = Drain(path, self.folder)
         except ClewError as error:
             # A ring whose owner has not written the head yet looks damaged for an instant.
-            if time.time() - _modified(path) > LINGER_S:
-                self.errors.append(str(error))
-                self._refused.add(path)
+            if not Path("/proc", _owner_of(path)).exists():
+                path.unlink(missing_ok=True)
+            elif time.time() - _modified(path) > LINGER_S:
+                self._refuse(path, str(error))
             return
         except OSError:
             return
-        resume_stream(drain)
+        try:
+            resume_stream(drain)
+        except Exception as error:  # noqa: BLE001  one damaged ring must not end the recording of the others
+            drain.close()
+            self._refuse(path, f"{type(error).__name__}: {error}")
+            return
         self.drains[path] = drain
+
+    def _refuse(self, path: Path, problem: str) -> None:
+        self.errors.append(f"{path}: {problem}")
+        self._refused.add(path)
 
     def step(self) -> int:
         """Move what is there, finish the rings of ended processes; return events moved."""
         moved = 0
         for path, drain in list(self.drains.items()):
-            has_ended = drain.has_ended() or not drain.is_owner_alive()
-            moved += drain.step()
-            if has_ended and drain.pid not in self.keep:
-                self._finish(path, drain)
+            try:
+                # Asked first: what was recorded before the end is then moved by this step.
+                has_ended = drain.has_ended() or not drain.is_owner_alive()
+                moved += drain.step()
+                if has_ended and (drain.pid not in self.keep or drain.has_become_another()):
+                    self._finish(path, drain)
+            except Exception as error:  # noqa: BLE001  as above
+                drain.close()
+                self.drains.pop(path, None)
+                self._refuse(path, f"{type(error).__name__}: {error}")
         return moved
 
     def finish(self, pid: int, **end: Any) -> None:
@@ -114,32 +124,58 @@ class Collector:
 
     def _finish(self, path: Path, drain: Drain, **end: Any) -> None:
         drain.finish(**end)
-        self.finished[drain.pid] = drain
+        self.finished.append(drain)
         del self.drains[path]
         if drain.error:
             self.errors.append(drain.error)
 
-    def _owns_folder(self) -> bool:
-        """Tell whether the folder is still the one that was locked (not made anew)."""
+    def is_folder_gone(self) -> bool:
+        """Tell whether the folder that was locked was removed, or is another one by now."""
         try:
-            return (self.folder / ring.LOCK_NAME).stat().st_ino == os.fstat(self._lock).st_ino
+            return (self.folder / ring.LOCK_NAME).stat().st_ino != os.fstat(self._lock).st_ino
         except OSError:
-            return False
+            return True
+
+    def abandon(self) -> None:
+        """Remove the rings: their recording was removed, nobody will ask for them."""
+        for drain in self.drains.values():
+            drain.remove()
+        self.drains.clear()
+        self.release()
 
     def run(self) -> None:
         """Work until no ring of the recording is left for ``LINGER_S``."""
         last_seen = time.monotonic()
         while True:
-            if not self._owns_folder():
-                self.release()
+            if self.is_folder_gone():
+                self.abandon()
                 return
             if self.find():
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > LINGER_S:
                 self.release()
                 if not self.find() or not self.acquire():
+                    self.release()
                     return
             time.sleep(BUSY_PAUSE_S if self.step() else IDLE_PAUSE_S)
+
+
+def rings_of(folder: Path) -> list[Path]:
+    """List the ring files of the recording at *folder*."""
+    prefix = ring.file_prefix(str(folder))
+    found: list[Path] = []
+    for place in (*map(Path, ring.MEMORY_FOLDERS), folder):
+        try:
+            with os.scandir(place) as entries:
+                found += [place / entry.name for entry in entries if entry.name.startswith(prefix)]
+        except OSError:
+            continue
+    return found
+
+
+def _owner_of(path: Path) -> str:
+    """Return the pid in the name of a ring file."""
+    return path.name.split("-")[3]
 
 
 def _modified(path: Path) -> float:
@@ -150,17 +186,10 @@ def _modified(path: Path) -> float:
 
 
 def main(folder: str) -> None:
-    """Detach from whoever started this process, and collect."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in range(3):
-        os.dup2(null, fd)
+    """Collect the recording at *folder*, unless somebody else does."""
     collector = Collector(Path(folder))
-    if collector.acquire():
-        collector.run()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    for _ in range(ATTEMPTS):
+        if collector.acquire():
+            collector.run()
+            return
+        time.sleep(0.05)

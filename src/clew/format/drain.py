@@ -7,6 +7,9 @@ records by itself, and in ``clew repair`` for a ring both of them left behind.
 A slot or journal record is taken one step after it was first seen filled. For that long
 the observed process may still complete it (a short loop step gets its duration in the
 slot of its start), and on processors with weak memory order its bytes become visible.
+
+What was taken stays in the ring until it stands in the stream: a drain that is killed
+loses nothing, the next one goes on where the stream ends.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import mmap
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,9 +33,14 @@ from clew.model.kinds import EventKind
 
 CHUNK_EVENTS = 32_768
 CHUNK_MIN_EVENTS = 4096
-"""Fewer events than this are kept in memory for ``CHUNK_AGE_NS`` before they are written:
-small chunks compress worse. The drain survives the death of the observed process."""
+"""Fewer events than this wait for ``CHUNK_AGE_NS`` before they are written: small chunks
+compress worse."""
 CHUNK_AGE_NS = 700_000_000
+WAITING_SHARE = 4
+"""A chunk is written as soon as what it holds fills this part (1/n) of the ring or of the
+journal, which get their room back only then."""
+KEPT_ROWS = 200_000
+"""Definitions of a kind that are kept for a later attempt while nothing can be written."""
 HOLE_PATIENCE_NS = 2_000_000_000
 """A reserved slot that stays empty this long was given up: an exception (a signal
 handler's, say) struck between reserving and filling."""
@@ -86,17 +95,18 @@ class Drain:
         self._slots = memoryview(self._map)[ring.HEADER_SIZE : ring.HEADER_SIZE + self.capacity * ring.SLOT_SIZE]
         self._journal = memoryview(self._map)[ring.journal_offset(self.capacity) :]
         self.stream_path = self._find_stream(folder)
-        self.next_seq = self._get(ring.NEXT_SEQ)
-        self._journal_read = self._get(ring.JOURNAL_READ)
+        self.next_seq = self._freed_seq = self._get(ring.NEXT_SEQ)
+        self._journal_read = self._journal_freed = self._get(ring.JOURNAL_READ)
         self._seen_seq = self.next_seq
         self._seen_journal = self._journal_read
         self._hole = (0, 0)
-        self._gap: _Gap | None = None
+        self._lost_from: tuple[int, int] | None = None
         self._ranges: list[tuple[int, int]] = []
         self._pieces: list[bytes] = []
         self._waiting = 0
         self._waiting_since = 0
         self._rows: dict[int, list[Row]] = {}
+        self._gaps = 0
         self._last_ns = 0
         self._unwritten = b""
         self.end: dict[str, Any] = {}
@@ -123,8 +133,14 @@ class Drain:
         return ring.start_ticks(self.pid) == self._ticks
 
     def has_ended(self) -> bool:
-        """Tell whether the observed process said it is done."""
-        return self._get(ring.STATE) == ring.STATE_ENDED
+        """Tell whether the observed process said it is done, or became another program."""
+        return self._get(ring.STATE) == ring.STATE_ENDED or self.has_become_another()
+
+    def has_become_another(self) -> bool:
+        """Tell whether the observed process has executed another program."""
+        return self._get(ring.STATE) == ring.STATE_EXEC and not (
+            self.is_owner_alive() and ring.is_mapped(self.pid, self.path.name)
+        )
 
     def step(self) -> int:
         """Move what was there at the previous step; return how many events that were."""
@@ -148,19 +164,40 @@ class Drain:
             self._take_slots(self._filled_to())
             if not self._look_for_hole(patient=False):
                 break
-        self._write()
+            self._write_if_due()
+        self._write(last=True)
+        if self._lost_from is not None:
+            self._write(last=True)  # the events did not fit; that they are lost may
         lost_definitions = self._get(ring.JOURNAL_DROPPED)
         if lost_definitions:
             end["definitions_dropped"] = lost_definitions
+        if self.has_become_another():
+            end.setdefault("reason", "exec")
         end |= self.end | {"events": self.events, "dropped": self.dropped, "not_written": self.not_written}
         self._append(encode_json_chunk(ChunkType.END, self.process_id, end))
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the ring file; the owner, if it still runs, keeps what it mapped."""
         self.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.unlink()
 
     def hand_over(self) -> None:
         """Write what was taken and let go of the ring, for another drain to go on."""
         self._write()
         self.close()
+
+    def resume_at(self, seq: int) -> None:
+        """Begin at *seq*: everything before it stands in the stream."""
+        if seq > self.next_seq:
+            self.next_seq = self._seen_seq = min(seq, self._freed_seq + self.capacity)
+            self._free()
+        elif seq < self.next_seq:
+            # The drain before could not write those and was killed before it could say so.
+            self._lost_from = (seq, 0)
+            self.not_written += self.next_seq - seq
+            self.error = "the process that wrote could not, and was killed"
 
     def close(self) -> None:
         """Let go of the ring file, leaving it where it is."""
@@ -174,7 +211,7 @@ class Drain:
     def _filled_to(self) -> int:
         """Return the first number from ``next_seq`` on whose slot is empty."""
         seq = self.next_seq
-        end = seq + self.capacity
+        end = self._freed_seq + self.capacity
         look = _FIRST_LOOK
         while seq < end:
             start = seq % self.capacity
@@ -192,18 +229,28 @@ class Drain:
         return bytes(self._slots[first : first + size * ring.SLOT_SIZE])[ring.KIND_OFFSET :: ring.SLOT_SIZE]
 
     def _take_slots(self, end: int) -> int:
-        """Copy the slots from ``next_seq`` to *end*, empty them, and free them."""
+        """Copy the slots from ``next_seq`` to *end*."""
         first = self.next_seq
         while self.next_seq < end:
             start = self.next_seq % self.capacity
             count = min(end - self.next_seq, self.capacity - start, CHUNK_EVENTS)
-            span = slice(start * ring.SLOT_SIZE, (start + count) * ring.SLOT_SIZE)
-            piece = bytes(self._slots[span])
-            self._slots[span] = bytes(len(piece))
+            piece = bytes(self._slots[start * ring.SLOT_SIZE : (start + count) * ring.SLOT_SIZE])
             self._hold(self.next_seq, count, piece)
             self.next_seq += count
-            self._put(ring.NEXT_SEQ, self.next_seq)
+            if self._waiting >= CHUNK_EVENTS:
+                self._write()
         return self.next_seq - first
+
+    def _free(self) -> None:
+        """Give what was taken back to the observed process, emptied."""
+        while self._freed_seq < self.next_seq:
+            start = self._freed_seq % self.capacity
+            count = min(self.next_seq - self._freed_seq, self.capacity - start)
+            self._slots[start * ring.SLOT_SIZE : (start + count) * ring.SLOT_SIZE] = bytes(count * ring.SLOT_SIZE)
+            self._freed_seq += count
+        self._put(ring.NEXT_SEQ, self._freed_seq)
+        self._journal_freed = self._journal_read
+        self._put(ring.JOURNAL_READ, self._journal_freed)
 
     def _hold(self, first: int, count: int, piece: bytes) -> None:
         self._last_ns = ring.NUMBER.unpack_from(piece, len(piece) - ring.SLOT_SIZE)[0]
@@ -215,8 +262,6 @@ class Drain:
         if not self._waiting:
             self._waiting_since = time.monotonic_ns()
         self._waiting += count
-        if self._waiting >= CHUNK_EVENTS:
-            self._write()
 
     def _look_for_hole(self, *, patient: bool) -> int:
         """Step over numbers that were taken but will not be filled; return how many.
@@ -240,15 +285,15 @@ class Drain:
 
     def _next_filled(self, first: int) -> int:
         """Return the first number after *first* whose slot is filled, 0 if there is none."""
-        start = first % self.capacity
-        kinds = self._kinds(start, self.capacity - start) + self._kinds(0, start)
+        start, size = first % self.capacity, self._freed_seq + self.capacity - first
+        at_end = min(size, self.capacity - start)
+        kinds = self._kinds(start, at_end) + self._kinds(0, size - at_end)
         distance = len(kinds) - len(kinds.lstrip(b"\0"))
         return first + distance if distance < len(kinds) else 0
 
     def _skip(self, first: int, end: int, reason: str) -> None:
         self._seen_seq = max(self._seen_seq, end)
         self.next_seq = end
-        self._put(ring.NEXT_SEQ, end)
         self.dropped += end - first
         self._note_gap(_Gap(first, end - first, self._last_ns, time.monotonic_ns(), reason))
 
@@ -257,6 +302,7 @@ class Drain:
         row = ring.SLOT.pack(gap.to_ns, 0, 0, gap.numbers, 0, 0, 0, 1, EventKind.GAP_DROPPED)
         attrs = {"from_ns": gap.from_ns, "to_ns": gap.to_ns, "reason": gap.reason}
         self._row(ring.RECORD_ATTRS, (gap.first, json.dumps(attrs)))
+        self._gaps += 1
         self._hold(gap.first, 1, row)
 
     # -- journal
@@ -276,7 +322,6 @@ class Drain:
                 self.error = self.error or f"a journal record of process {self.pid} does not parse: {error}"
             position += size
         self._journal_read = position
-        self._put(ring.JOURNAL_READ, position)
 
     def _journal_bytes(self, position: int, size: int) -> bytes:
         start = position % self._journal_size
@@ -316,17 +361,25 @@ class Drain:
 
     def _write_if_due(self) -> None:
         since = self._waiting_since
-        if since and (self._waiting >= CHUNK_MIN_EVENTS or time.monotonic_ns() - since > CHUNK_AGE_NS):
+        if since and (
+            self._waiting >= min(CHUNK_MIN_EVENTS, self.capacity // WAITING_SHARE)
+            or self._journal_read - self._journal_freed >= self._journal_size // WAITING_SHARE
+            or time.monotonic_ns() - since > CHUNK_AGE_NS
+        ):
             self._write()
 
-    def _write(self) -> None:
-        """Append what was taken as one chunk."""
+    def _write(self, *, last: bool = False) -> None:
+        """Append what was taken as one chunk, and free its room in the ring."""
+        if self._lost_from is not None and (self._waiting or last):
+            self._note_lost(*self._lost_from)
         if not self._waiting and not self._rows and not self._unwritten:
+            self._free()
             return
         rows, self._rows = self._rows, {}
         ranges, self._ranges = self._ranges, []
         pieces, self._pieces = self._pieces, []
         count, self._waiting = self._waiting, 0
+        gaps, self._gaps = self._gaps, 0
         self._waiting_since = 0
         definitions = Definitions(
             entities=rows.get(ring.RECORD_ENTITY, ()),
@@ -337,14 +390,37 @@ class Drain:
         )
         chunk = encode_event_chunk(self.process_id, ranges, ring.slot_planes(b"".join(pieces)), definitions)
         if self._append(chunk):
+            self._lost_from = None
             self.events += count
             for piece in pieces:
                 self.kinds.update(piece[ring.KIND_OFFSET :: ring.SLOT_SIZE])
-        elif ranges:
-            # The definitions are kept for the next attempt; the events make room.
-            self.not_written += count
-            self._rows = rows
-            self._note_gap(_Gap(ranges[0][0], count, self._last_ns, time.monotonic_ns(), self.error))
+        else:
+            self._keep_definitions(rows)
+            self.not_written += count - gaps
+            if ranges and self._lost_from is None:
+                self._lost_from = (ranges[0][0], ring.NUMBER.unpack_from(pieces[0])[0])
+        self._free()
+
+    def _keep_definitions(self, rows: dict[int, list[Row]]) -> None:
+        """Keep what the next attempt needs of *rows*, whose events are lost: they make room.
+
+        That is the definitions, and what belongs to events that were not taken yet: the
+        journal may be ahead of the slots.
+        """
+        for kind, values in rows.items():
+            of_events = kind in (ring.RECORD_ATTRS, ring.RECORD_REMOTE_CAUSE)
+            kept = [row for row in values if row[0] >= self.next_seq] if of_events else values[-KEPT_ROWS:]
+            if kept:
+                self._rows[kind] = kept
+
+    def _note_lost(self, first: int, from_ns: int) -> None:
+        """Put a gap before what waits, for everything since *first* that was not written."""
+        end = self._ranges[0][0] if self._ranges else self.next_seq
+        ranges, self._ranges = self._ranges, []
+        pieces, self._pieces = self._pieces, []
+        self._note_gap(_Gap(first, end - first, from_ns, time.monotonic_ns(), self.error))
+        self._ranges += ranges
+        self._pieces += pieces
 
     def _append(self, chunk: bytes) -> bool:
         """Append *chunk* whole, or leave the stream as it was.
@@ -376,11 +452,20 @@ def resume_stream(drain: Drain) -> None:
     For a ring whose drain was killed: a cut chunk at the end of the stream is removed,
     and events that stand in it already are not written again.
     """
-    if not drain.stream_path.exists():
+    try:
+        stream = Stream(drain.stream_path, tolerant=True)
+    except FileNotFoundError:
+        drain.resume_at(1)
         return
-    stream = Stream(drain.stream_path, tolerant=True)
+    except FormatError as error:
+        # Not one whole chunk: what it would have said is still in the ring.
+        if error.slug == "truncated-stream":
+            os.truncate(drain.stream_path, 0)
+            drain.resume_at(1)
+        return
     if stream.cut is not None and not stream.damage:
         os.truncate(drain.stream_path, stream.cut.offset)
+    drain.resume_at(stream.next_seq)
     drain.events = sum(header.events for header in stream.headers)
 
 

@@ -24,6 +24,7 @@ from clew.format.chunk import (
 )
 from clew.format.events import EventChunk, Row, decode_event_chunk
 from clew.model.errors import FormatError
+from clew.model.kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,14 +134,24 @@ class Stream:
         return f"{self.process_id:016x}"
 
     @property
-    def last_seq(self) -> int:
-        """The highest sequence number, 0 without events."""
-        last = 0
-        for chunk in self.chunks():
-            firsts = chunk.column(schema.RANGES, "first_seq")
-            counts = chunk.column(schema.RANGES, "count")
-            last = max([last, *(first + count - 1 for first, count in zip(firsts, counts, strict=True))])
-        return last
+    def next_seq(self) -> int:
+        """The first number that stands neither in the stream nor in a gap at its end.
+
+        A stream is written in the order of its events: the last chunk knows.
+        """
+        for header in reversed(self.headers):
+            if header.type != ChunkType.EVENTS or not header.events:
+                continue
+            try:
+                chunk = decode_event_chunk(header, self.payload(header))
+            except FormatError:
+                if not self.tolerant:
+                    raise
+                continue
+            is_gap = chunk.column(schema.EVENTS, "kind")[-1] == EventKind.GAP_DROPPED
+            lost = chunk.column(schema.EVENTS, "arg")[-1] - 1 if is_gap else 0
+            return max(first + count for first, count, *_ in chunk.rows(schema.RANGES)) + lost
+        return 1
 
     @cached_property
     def data(self) -> StreamData:

@@ -12,7 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from clew.format import ring
 from clew.format.chunk import HEADER_SIZE, ChunkHeader, ChunkType
+from clew.format.collector import rings_of
 from clew.format.drain import Drain, resume_stream
 from clew.format.reader import Stream, open_recording
 from clew.model.errors import ClewError, FormatError
@@ -38,21 +40,62 @@ def repair(path: str | Path) -> list[StreamRepair]:
         FormatError: There is no recording at *path*, nothing of it can be read, or a
             process still writes it.
     """
-    recording = open_recording(path, tolerant=True)
-    return [repair_stream(stream) for stream in recording.streams]
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    if folder.is_dir() and ring.is_collected(str(folder)):
+        raise _still_recording(f"another process still writes {folder}")
+    saved = _save_rings(folder) if path.is_dir() else []
+    try:
+        recording = open_recording(path, tolerant=True)
+    except FormatError:
+        if not saved:
+            raise
+        return saved
+    done = {report.path for report in saved}
+    return saved + [repair_stream(stream) for stream in recording.streams if stream.path not in done]
+
+
+def _save_rings(folder: Path) -> list[StreamRepair]:
+    """Write the streams of processes whose ring was left behind before anything was written."""
+    saved: list[StreamRepair] = []
+    for path in rings_of(folder):
+        try:
+            drain = Drain(path, folder)
+        except (OSError, ClewError):
+            continue
+        try:
+            Stream(drain.stream_path, tolerant=True)
+        except (FileNotFoundError, FormatError):
+            _refuse_if_alive(drain)
+            resume_stream(drain)
+            drain.finish()
+            saved.append(StreamRepair(drain.stream_path, 0, None, 0, [], drain.events))
+        else:
+            drain.close()
+    return saved
+
+
+def _refuse_if_alive(drain: Drain) -> None:
+    if drain.is_owner_alive():
+        drain.close()
+        raise _still_recording(f"process {drain.pid} still writes {drain.stream_path}")
+
+
+def _still_recording(found: str) -> FormatError:
+    return FormatError(
+        "still-recording",
+        found,
+        "expected a recording whose processes have ended",
+        "stop the process first, or read the recording as it is",
+        offset=0,
+    )
 
 
 def repair_stream(stream: Stream) -> StreamRepair:
     """Mend one stream, which must have been opened with ``tolerant=True``."""
     drain = drain_of(stream)
-    if drain is not None and drain.is_owner_alive():
-        raise FormatError(
-            "still-recording",
-            f"process {drain.pid} still writes {stream.path}",
-            "expected a recording whose processes have ended",
-            "stop the process first, or read the recording as it is",
-            offset=stream.size,
-        )
+    if drain is not None:
+        _refuse_if_alive(drain)
     kept = [header for header in stream.headers if _is_readable(stream, header)]
     kept_events = sum(header.events for header in kept if header.type == ChunkType.EVENTS)
     end = kept[-1].end if kept else 0

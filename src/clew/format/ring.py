@@ -51,6 +51,8 @@ TROUBLE = 144
 
 STATE_OPEN = 0
 STATE_ENDED = 1
+STATE_EXEC = 2
+"""The process is about to become another program, if ``exec`` succeeds."""
 TROUBLE_NONE = 0
 TROUBLE_NOT_WRITTEN = 1
 
@@ -141,9 +143,21 @@ def start_ticks(pid: int | str) -> int:
     return 0 if fields[0] in b"ZX" else int(fields[19])
 
 
+def is_mapped(pid: int, name: str) -> bool:
+    """Tell whether process *pid* has the ring file *name* mapped; True if that cannot be known."""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            return name.encode() in file.read()
+    except OSError:
+        return True
+
+
 def is_collected(folder: str) -> bool:
     """Tell whether a collector works on the recording at *folder*."""
-    fd = os.open(os.path.join(folder, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(os.path.join(folder, LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

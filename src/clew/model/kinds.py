@@ -135,6 +135,7 @@ class Operation(IntEnum):
     SPAWN = 19
     FORK = 20
     THREADSAFE = 21
+    EXEC = 22
     RESUME = 24
     # effects
     HTTP = 32

@@ -204,6 +204,15 @@ def open_gate(memory: Any, capacity: int, decide: Callable[[int], int]) -> None:
     set_admission(decide)
 
 
+def leave_ring() -> None:
+    """Let go of the ring and let no event in: a forked child must not write into its parent's."""
+    global slots, mask, local
+    local = _Local()
+    slots = bytearray(SLOT_SIZE)
+    mask = 0
+    set_admission()
+
+
 def raise_limit(number: int) -> None:
     """Let numbers below *number* in without asking."""
     global limit

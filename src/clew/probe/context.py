@@ -58,11 +58,23 @@ class Span:
         span_id: 64 bits.
         seq: Sequence number of the event that opened it.
         carried: What came with the request it serves, and goes on with those it leads to.
+        entity: What its first and last event are about.
         row: Its definition, a row of ``schema.SPANS``.
         token: What makes its parent current again, while it is current.
     """
 
-    __slots__ = ("_effect", "_role", "carried", "number", "row", "seq", "span_id", "token", "trace_id")
+    __slots__ = (
+        "_effect",
+        "_role",
+        "carried",
+        "entity",
+        "number",
+        "row",
+        "seq",
+        "span_id",
+        "token",
+        "trace_id",
+    )
 
     def __init__(self, number: int, trace_id: int, span_id: int, role: int, effect: int) -> None:
         self.number = number
@@ -70,6 +82,7 @@ class Span:
         self.span_id = span_id
         self.seq = 0
         self.carried: Any = None
+        self.entity = 0
         self._role = role
         self._effect = effect
         self.row: tuple[Any, ...] = ()
@@ -104,7 +117,7 @@ class Span:
             if error is not None:
                 cause = errors.record(EventKind.ERROR_RAISED, error)
             what = (_RESULT | self._effect << 8 if self._effect else _ENDS[self._role]) | outcome << 16
-            seq = buffer.emit_at(what, 0, 0, wait_ns, 0, cause or self.seq)
+            seq = buffer.emit_at(what, self.entity, 0, wait_ns, 0, cause or self.seq)
             if seq and attrs:
                 buffer.attach(seq, attrs)
             if token is not None:
@@ -126,7 +139,7 @@ class Span:
 
 def current_ids() -> tuple[int, int]:
     """Return trace id and span id of the current span; zeros if it is not recorded."""
-    return _ids.get(buffer.SPAN.get(), (0, 0, None))[:2]
+    return ids_of(buffer.SPAN.get())
 
 
 def ids_of(number: int) -> tuple[int, int]:
@@ -145,6 +158,7 @@ def start_span(
     attrs: dict[str, Any] | None = None,
     enter: bool = True,
     site: int | None = None,
+    entity: int = 0,
 ) -> Span:
     """Open a span below the current one, or a run of its own.
 
@@ -159,6 +173,7 @@ def start_span(
         attrs: Redacted JSON values known at the start.
         enter: Make it the current span of the running code.
         site: Where it begins; by default, where the running code stands.
+        entity: What its first and last event are about.
 
     Returns:
         The span, to be ended with ``end``.
@@ -185,12 +200,13 @@ def start_span(
         span = Span(number, trace_id, span_id, role, effect)
         span.carried = carried
         span.row = row
+    span.entity = entity
     if enter:
         span.token = buffer.SPAN.set(span.number)
     if span.number:
         token = None if enter else buffer.SPAN.set(span.number)
         what = _CALL | effect << 8 if effect else _STARTS[role]
-        span.seq = buffer.emit(what) if site is None else buffer.emit_at(what, 0, site)
+        span.seq = buffer.emit(what, entity) if site is None else buffer.emit_at(what, entity, site)
         if token is not None:
             buffer.SPAN.reset(token)
         if span.seq and attrs:

@@ -15,7 +15,6 @@ from clew.probe import journal, sites
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -26,9 +25,6 @@ unnamed = 0
 """Objects that got no number because ``MAX_LIVE_ENTITIES`` were alive already."""
 epoch = 0
 """Changes when all numbers are forgotten: what remembers one elsewhere remembers it with this."""
-begin: Callable[[], None] | None = None
-"""Begins the recording of a forked child: before its first definition, since a number given
-earlier would belong to nothing."""
 
 _next_entity = itertools.count(1).__next__
 _next_span = itertools.count(1).__next__
@@ -52,8 +48,6 @@ def define_entity(
         span: Span it was created in.
         detail: JSON object with what is particular to its kind.
     """
-    if begin is not None:
-        begin()
     number = _next_entity() & _MASK
     journal.write_entity((number, kind, name, type_name, parent, site, span, detail))
     return number
@@ -61,8 +55,6 @@ def define_entity(
 
 def next_span() -> int:
     """Return a new span number; the caller appends the row to ``spans``."""
-    if begin is not None:
-        begin()
     return _next_span() & _MASK
 
 
@@ -192,3 +184,13 @@ def reset() -> None:
     _references.clear()
     unnamed = 0
     epoch += 1
+
+
+def skip_spans(number: int) -> None:
+    """Give no further span a number below *number*.
+
+    Contexts that a forked child inherited still hold spans of its parent: those must
+    not turn into spans of its own.
+    """
+    global _next_span
+    _next_span = itertools.count(number).__next__

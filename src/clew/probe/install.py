@@ -5,22 +5,26 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _thread import get_ident
 
-from clew.format import ring
+from clew.format import ring, sidecar
 from clew.model.errors import ClewError
 from clew.probe import buffer, context, definitions, errors, journal, live, patching, seams
 from clew.probe.config import Config, to_environ
-from clew.probe.session import Session
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from clew.probe.session import EXIT_WAIT_S, PROCESS_ENTITY, Session
 
 PARENT_VARIABLE = "CLEW_PARENT"
 session: Session | None = None
-_supervised = False
-_fork_admission: Any = None
-_fork_parent: tuple[int, int] = (0, 0)
+is_forked = False
+"""This process was forked from a recorded one, and has not executed another program since."""
+_has_sidecar = False
+NOT_RECORDED = -1
+forks: dict[int, int] = {}
+"""By thread ident: the event of the fork the thread is about to make, or NOT_RECORDED for
+one whose child only calls ``exec``. Kept by the seam; a fork it does not see (C code) is
+caused by the last event of its thread."""
+_leaving: dict[int, tuple[int, int]] = {}
+"""By thread ident: process id and event of the fork under way."""
 
 
 def start(config: Config, folder: str, *, supervised: bool) -> Session:
@@ -35,7 +39,7 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
     Raises:
         ClewError: The ring cannot be made.
     """
-    global session, _supervised
+    global session, _has_sidecar
     if session is not None:
         raise ClewError(
             "already-recording",
@@ -43,19 +47,21 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
             "expected one recording a process",
             "call clew.install() once",
         )
-    _supervised = supervised
     new = Session(config, folder, parent=_parent_of(os.environ.pop(PARENT_VARIABLE, "")))
     new.problems = patching.problems
-    new.at_begin += [lambda: context.begin(new), live.begin]
+    new.at_begin += [lambda: context.begin(new), live.begin, errors.forget]
     errors.redactor = new.redactor
     session = new
     try:
         new.begin()
+        if not supervised and not ring.is_collected(folder):
+            sidecar.start(folder)
+            _has_sidecar = True
     except BaseException:
         session = None
+        new.abandon()
+        live.end()
         raise
-    if not supervised and not ring.is_collected(folder):
-        _start_sidecar(folder)
     _tell_children(new)
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
     atexit.register(_at_exit)
@@ -83,32 +89,19 @@ def _tell_children(current: Session) -> None:
     os.environ.pop("CLEW_SERVICE", None)
 
 
-def _start_sidecar(folder: str) -> None:
-    """Start the process that drains the ring, detached from this one."""
-    command = [
-        sys.executable,
-        "-S",
-        "-E",
-        "-c",
-        _SIDECAR,
-        os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-        folder,
-    ]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("CLEW", "PYTHON"))}
-    pid = os.posix_spawn(sys.executable, command, environ)
-    os.waitpid(pid, 0)  # it detaches at once; its child does the work
-
-
-_SIDECAR = "import sys; sys.path.insert(0, sys.argv[1]); from clew.format.collector import main; main(sys.argv[2])"
-
-
 def _at_exit() -> None:
     if session is None or session.map is None:
         return
+    errors.record_last(PROCESS_ENTITY)
     session.end(reason="exit")
-    if not _supervised and not session.wait_for_drain() and ring.is_collected(session.folder):
+    if not _has_sidecar or not os.path.isdir(session.folder):
+        return
+    if os.path.exists(session.ring_path) and not ring.is_collected(session.folder):
+        sidecar.start(session.folder)  # the one before was killed
+    if not session.wait_for_drain():
         sys.stderr.write(
-            f"clew: the last events of {session.folder} are still being written; 'clew repair' shows if any are missing [slow-drain]\n"
+            f"clew: the last events of {session.folder} are still being written; expected that to take less than "
+            f"{EXIT_WAIT_S:.0f} s; 'clew repair' shows if any are missing [slow-drain]\n"
         )
 
 
@@ -116,58 +109,62 @@ def _at_exit() -> None:
 
 
 def _before_fork() -> None:
-    """Close the gate: the child must not write into the ring it shares for an instant."""
-    global _fork_admission, _fork_parent
+    """Have every event ask for permission, until the child has a ring of its own."""
     if session is None:
         return
-    state = buffer.thread_state()
-    _fork_parent = (session.process_id, state.cursor)
-    _fork_admission = buffer.set_admission()
+    ident = get_ident()
+    seq = forks.get(ident)
+    _leaving[ident] = (session.process_id, buffer.thread_state().cursor if seq is None else seq)
+    session.forking.append(ident)
+    buffer.raise_limit(0)
 
 
 def _after_fork_in_parent() -> None:
-    if session is not None and _fork_admission is not None:
-        buffer.set_admission(_fork_admission)
+    if session is None:
+        return
+    ident = get_ident()
+    if _leaving.pop(ident, None) is not None:
+        session.forking.remove(ident)
 
 
 def _after_fork_in_child() -> None:
-    """Begin a session of its own at the first event, if there ever is one."""
-    global session
+    """Begin a session of the child's own."""
+    global session, is_forked, _has_sidecar
     if session is None:
         return
+    is_forked = True
     old, session = session, None
+    # C code may fork without the handlers that run before.
+    parent = _leaving.get(get_ident(), (old.process_id, 0))
+    _leaving.clear()
+    forks.clear()
+    buffer.leave_ring()
     journal.close_journal()
+    spans = definitions.next_span()
     definitions.reset()
-    if not old.config.children:
+    had_sidecar, _has_sidecar = _has_sidecar, False
+    if not old.config.children or parent[1] == NOT_RECORDED or not os.path.isdir(old.folder):
+        live.end()
+        old.let_go()
         return
-    new = Session(old.config, old.folder, parent=_fork_parent)
-    new.at_begin = [lambda: context.begin(new), *old.at_begin[1:]]
-    new.problems = patching.problems
     patching.problems.clear()
-    session = new
-    os.environ.pop(PARENT_VARIABLE, None)
-    buffer.set_admission(_admit_in_child)
-    if buffer.SPAN.get():
-        buffer.SPAN.set(buffer.MAIN_SPAN)  # what it was is the number of a span of the parent
-    definitions.begin = _begin_in_child
-
-
-def _begin_in_child() -> None:
-    """Make the child's own ring."""
-    buffer.set_admission()
-    definitions.begin = None
-    if session is None:
-        return
+    new = Session(old.config, old.folder, parent=parent, redactor=old.redactor)
+    new.problems = patching.problems
+    new.at_begin = [lambda: context.begin(new), *old.at_begin[1:]]
+    span = buffer.SPAN.get()
+    buffer.SPAN.set(buffer.MAIN_SPAN)
     try:
-        session.begin()
-    except Exception as error:  # the child goes on, unrecorded
-        patching.report("fork", f"{type(error).__name__}: {error}")
-        buffer.set_admission()
+        new.begin()
+        if had_sidecar and not ring.is_collected(new.folder):
+            sidecar.start(new.folder)
+    except Exception:  # the child goes on, unrecorded
+        new.abandon()
+        live.end()
+        old.let_go()
         return
-    os.environ[PARENT_VARIABLE] = f"{session.process_id:016x}"
-
-
-def _admit_in_child(_: int) -> int:
-    """Begin the child's recording; return the number of the event that asked for it."""
-    _begin_in_child()
-    return buffer.admit(buffer.next_number())
+    definitions.skip_spans(spans)
+    if not span:  # forked by a run that is not sampled
+        buffer.SPAN.set(0)
+    session = new
+    os.environ[PARENT_VARIABLE] = f"{new.process_id:016x}"
+    old.let_go()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from _thread import allocate_lock
 from collections import deque
+from os import getpid
 
 from clew.format import ring
 
@@ -31,6 +32,7 @@ _size = 0
 _written = 0
 _room = 0
 """Bytes that are free for certain: the drain may have made more room since."""
+_owner = 0
 _HEAD = ring.RECORD.size
 _JOURNAL_WRITTEN = ring.JOURNAL_WRITTEN
 _put_head = ring.RECORD.pack_into
@@ -63,16 +65,17 @@ _SPAN_FIELDS = "%d\0" * 9 + "%s"
 
 def open_journal(mapping: Any, start: int, size: int) -> None:
     """Write from now on to *size* bytes of *mapping*, from byte *start* on."""
-    global _map, _start, _size, _written, _room, _pump, dropped
+    global _map, _start, _size, _written, _room, _owner, _pump, dropped
     _queue.clear()
     _pump = allocate_lock()  # in a forked child, the old one may be held by a thread that is not there
-    _map, _start, _size, _written, _room, dropped = mapping, start, size, 0, 0, 0
+    _map, _start, _size, _written, _room, _owner, dropped = mapping, start, size, 0, 0, getpid(), 0
 
 
 def close_journal() -> None:
-    """Take no more records."""
-    global _map
+    """Take no more records. In a forked child, also let go of what another thread held."""
+    global _map, _pump
     _map = None
+    _pump = allocate_lock()
     _queue.clear()
 
 
@@ -124,10 +127,13 @@ def _write_fields(kind: int, row: tuple[Any, ...]) -> None:
 def _write(kind: int, payload: bytes) -> None:
     global _written, _room, dropped
     mapping = _map
-    if mapping is None:
+    if mapping is None or getpid() != _owner:
+        # The second: a child between the fork and its own journal, which must not write
+        # into its parent's.
         return
     is_written = False
-    if not _queue and _pump.acquire(False):
+    pump = _pump  # a fork in between gives the child another one
+    if not _queue and pump.acquire(False):
         # The usual case, written out for speed: nobody is ahead, and there is room.
         try:
             size = _HEAD + len(payload)
@@ -141,7 +147,7 @@ def _write(kind: int, payload: bytes) -> None:
                 _put_number(mapping, _JOURNAL_WRITTEN, _written)
                 is_written = True
         finally:
-            _pump.release()
+            pump.release()
         if is_written and not _queue:
             return
     if not is_written:
@@ -149,11 +155,11 @@ def _write(kind: int, payload: bytes) -> None:
             dropped += 1
             return
         _queue.append((kind, payload))
-    while _queue and _pump.acquire(False):
+    while _queue and pump.acquire(False):
         try:
             done = _move()
         finally:
-            _pump.release()
+            pump.release()
         if not done:
             return
 

@@ -150,3 +150,8 @@ def begin() -> None:
     _open.clear()
     _resources.clear()
     api.set_live(sys.modules[__name__])
+
+
+def end() -> None:
+    """Disconnect the public calls: this process does not record."""
+    api.set_live(None)

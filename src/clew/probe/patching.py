@@ -7,6 +7,7 @@ and ``isinstance`` see no difference.
 
 from __future__ import annotations
 
+import _signal
 import sys
 from types import FunctionType
 
@@ -15,7 +16,7 @@ from clew.probe import sites
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from types import CodeType, TracebackType
     from typing import Any, TypeVar
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -91,11 +92,25 @@ class Hooks:
 
 
 def _of_the_program(error: BaseException) -> TracebackType | None:
-    """Return the part of the traceback that is the program's own code; None if there is none."""
+    """Return the part of the traceback below a signal handler of the program; None if none ran."""
     traceback = error.__traceback__
     while traceback is not None and sites.tier_of(traceback.tb_frame.f_code) == sites.HIDDEN:
         traceback = traceback.tb_next
+    if traceback is None or traceback.tb_frame.f_code not in _handler_codes():
+        return None
     return traceback
+
+
+def _handler_codes() -> list[CodeType]:
+    """Return the code of every signal handler written in Python."""
+    codes: list[CodeType] = []
+    for number in _signal.valid_signals():
+        handler: Any = _signal.getsignal(number)
+        handler = getattr(handler, "func", handler)  # a functools.partial
+        code = getattr(handler, "__code__", None) or getattr(getattr(type(handler), "__call__", None), "__code__", None)
+        if code is not None:
+            codes.append(code)
+    return codes
 
 
 problems: dict[str, str] = {}

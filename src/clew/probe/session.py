@@ -1,16 +1,17 @@
 """One recording session of this process: its ring file, its beginning and its end.
 
 ``begin`` makes the ring and opens the gate for events; from then on the observed
-process only puts bytes into its own memory. A forked child begins a session of its own
-at its first event, so that children that only call ``exec`` cost nothing.
+process only puts bytes into its own memory. A forked child begins a session of its own.
 """
 
 from __future__ import annotations
 
+import _codecs
 import mmap
 import os
 import sys
 import time
+from contextlib import suppress
 from random import Random
 
 from clew.format import ring
@@ -49,19 +50,25 @@ class Session:
         folder: The recording folder.
         parent: The recorded process this one was forked from or started by, as
             (process id, sequence number of the event), or None.
+        forking: Threads that are about to fork: meanwhile each event asks ``admit``, so
+            that the child, which shares the ring for an instant, gets no for an answer.
     """
 
-    def __init__(self, config: Config, folder: str, *, parent: tuple[int, int] | None) -> None:
+    def __init__(
+        self, config: Config, folder: str, *, parent: tuple[int, int] | None, redactor: Redactor | None = None
+    ) -> None:
         self.config = config
-        self.redactor = Redactor(config.redact_keys, config.redact_values)
+        self.redactor = redactor or Redactor(config.redact_keys, config.redact_values)
         self.folder = os.path.abspath(folder)
         self.parent = parent
+        self.forking: list[int] = []
         self.process_id = 0
         self.trace = 0
         self.main_span_id = 0
         self.pid = 0
         self.ring_path = ""
         self.map: Any = None
+        self.has_ended = False
         self.problems: dict[str, str] = {}
         self.at_begin: list[Callable[[], None]] = []
 
@@ -77,6 +84,13 @@ class Session:
         self.main_span_id = random_bits(64) or 1
         self.pid = os.getpid()
         self._make_ring()
+        try:
+            self._open()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _open(self) -> None:
         capacity = self.config.buffer_events
         journal_at = ring.journal_offset(capacity)
         journal.open_journal(self.map, journal_at, JOURNAL_SIZE)
@@ -188,16 +202,31 @@ class Session:
 
     def admit(self, seq: int) -> int:
         """Return *seq*, a number beyond the limit, if there is room by now, else 0."""
+        if os.getpid() != self.pid:
+            return 0
         mapping = self.map
         capacity = self.config.buffer_events
         limit = ring.NUMBER.unpack_from(mapping, ring.NEXT_SEQ)[0] + capacity
         if seq < limit:
-            buffer.raise_limit(limit)
+            if not self.forking:
+                buffer.raise_limit(limit)
+                if self.forking:  # since that instant
+                    buffer.raise_limit(0)
             return seq
         if ring.NUMBER.unpack_from(mapping, ring.REFUSED_TO)[0] <= limit - capacity:
             ring.NUMBER.pack_into(mapping, ring.REFUSED_FROM, limit)
         ring.NUMBER.pack_into(mapping, ring.REFUSED_TO, seq + 1)
         return 0
+
+    def before_exec(self) -> None:
+        """Tell the drain that the ring ends here if this process becomes another program."""
+        if self.map is not None and not self.has_ended:
+            ring.NUMBER.pack_into(self.map, ring.STATE, ring.STATE_EXEC)
+
+    def after_failed_exec(self) -> None:
+        """Tell the drain that this process goes on."""
+        if self.map is not None and not self.has_ended:
+            ring.NUMBER.pack_into(self.map, ring.STATE, ring.STATE_OPEN)
 
     def end(self, **values: Any) -> None:
         """Record the end of this process and close the gate; the drain does the rest.
@@ -205,8 +234,9 @@ class Session:
         Args:
             values: What to note in the END chunk.
         """
-        if self.map is None or self.pid != os.getpid():
+        if self.map is None or self.has_ended or self.pid != os.getpid():
             return
+        self.has_ended = True
         buffer.emit_at(EventKind.LIFE_PROCESS_END, PROCESS_ENTITY, 0)
         if self.problems:
             values["problems"] = self.problems
@@ -215,6 +245,20 @@ class Session:
         journal.write_end(values)
         buffer.set_admission()
         ring.NUMBER.pack_into(self.map, ring.STATE, ring.STATE_ENDED)
+
+    def abandon(self) -> None:
+        """Record nothing (more) and remove the ring."""
+        buffer.set_admission()
+        journal.close_journal()
+        with suppress(OSError):
+            os.unlink(self.ring_path)
+
+    def let_go(self) -> None:
+        """Unmap the ring, in a forked child that has its own, unless something still looks at it."""
+        mapping, self.map = self.map, None
+        if sys.version_info >= (3, 13):  # see _map
+            with suppress(BufferError):
+                mapping.close()
 
     def wait_for_drain(self, seconds: float = EXIT_WAIT_S) -> bool:
         """Wait until the ring file is gone, which is when everything stands in the stream."""
@@ -249,9 +293,31 @@ def _reserve(path: str, size: int) -> Any:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, size)
-        return mmap.mmap(fd, size)
+        return _map(fd, size)
     except OSError:
         os.unlink(path)
         raise
     finally:
         os.close(fd)
+
+
+def _map(fd: int, size: int) -> Any:
+    """Map *fd* without keeping a descriptor open.
+
+    ``mmap`` before 3.13 duplicates the descriptor and closes the duplicate with itself. A
+    program that closes all descriptors (a daemon) and opens its own would have one of those
+    closed. So the duplicate is closed here, and the mapping kept by something the
+    interpreter clears last, when the program's files are closed.
+    """
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(fd, size, trackfd=False)
+    duplicate = os.dup(fd)  # the lowest number that is free, as the one ``mmap`` makes
+    os.close(duplicate)
+    mapping = mmap.mmap(fd, size)
+    try:
+        if os.path.sameopenfile(fd, duplicate):
+            os.close(duplicate)
+            _codecs.register_error(f"clew.{id(mapping)}", lambda _, __=mapping: ("", 0))  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
+    except OSError:
+        pass  # another thread opened a file in between: the duplicate has another number
+    return mapping

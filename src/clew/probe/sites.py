@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-USER, LIBRARY, HIDDEN = 0, 1, 2
+USER, LIBRARY, HIDDEN, END = 0, 1, 2, 3
 
 MAX_CODES = 8192
 """Code objects remembered; beyond it all are forgotten and met anew, so that a program
@@ -27,12 +27,17 @@ that compiles code for ever does not make clew keep it for ever."""
 MAX_DEPTH = 24
 """Frames looked at for user code: deep library stacks get their library line instead."""
 
+STAND_IN = "<clew>"
+"""Name of code of ours that says it is in the user's file, so that a warning points there."""
+
 _next_site = itertools.count(1).__next__
-_tiers: dict[int, int] = {}
+tiers: dict[int, int] = {}
+"""Tier by ``id()`` of every code object that was met: the inside of ``tier_of``, for speed."""
 _sites: dict[int, dict[int, int]] = {}
 _user_sites: dict[int, dict[int, int]] = {}
 """Those of ``_sites`` that belong to user code."""
 _codes: list[CodeType] = []
+_ends: list[CodeType] = []
 _getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 _HIDDEN_PREFIXES = tuple(
@@ -59,21 +64,35 @@ def _meet(code: CodeType) -> int:
     """Sort a code object that was not seen before, and remember it."""
     if len(_codes) >= MAX_CODES:
         _codes.clear()
-        _tiers.clear()
+        tiers.clear()
         _sites.clear()
         _user_sites.clear()
     key = id(code)
     _codes.append(code)  # keeps the address from becoming another code's
     offsets = _sites[key] = {}
-    tier = _tiers[key] = tier_of_file(code.co_filename)
+    if code.co_name == STAND_IN:
+        tier = HIDDEN
+    elif any(code is end for end in _ends):
+        tier = END
+    else:
+        tier = tier_of_file(code.co_filename)
+    tiers[key] = tier
     if tier == USER:
         _user_sites[key] = offsets
     return tier
 
 
+def end_at(code: CodeType) -> None:
+    """Let no walk go beyond frames of *code*: what called them does not explain what they do.
+
+    An event loop is such a caller: the line that started it is not where its tasks are.
+    """
+    _ends.append(code)
+
+
 def tier_of(code: CodeType) -> int:
     """Return the tier of *code*."""
-    tier = _tiers.get(id(code))
+    tier = tiers.get(id(code))
     return _meet(code) if tier is None else tier
 
 
@@ -107,13 +126,15 @@ def _nearest_site(frame: FrameType | None) -> int:
         if offsets is not None:
             number = offsets.get(frame.f_lasti)
             return site_of(frame) if number is None else number
-        tier = _tiers.get(key)
+        tier = tiers.get(key)
         if tier is None:
             tier = _meet(frame.f_code)
             if tier == USER:
                 return site_of(frame)
-        if tier == LIBRARY and library is None:
-            library = frame
+        if tier == LIBRARY:
+            library = library or frame
+        elif tier == END:
+            break
         frame = frame.f_back
     return site_of(library) if library is not None else 0
 
@@ -128,8 +149,10 @@ def user_frame(depth: int) -> FrameType | None:
         tier = tier_of(frame.f_code)
         if tier == USER:
             return frame
-        if tier == LIBRARY and library is None:
-            library = frame
+        if tier == LIBRARY:
+            library = library or frame
+        elif tier == END:
+            break
         frame = frame.f_back
     return library
 
@@ -195,6 +218,6 @@ def reset() -> None:
     global _next_site
     _next_site = itertools.count(1).__next__
     _codes.clear()
-    _tiers.clear()
+    tiers.clear()
     _sites.clear()
     _user_sites.clear()

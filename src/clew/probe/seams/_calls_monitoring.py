@@ -97,7 +97,6 @@ def _entered(code: CodeType, offset: int) -> Any:
         seq = _next_number() if span else LOST
         if seq >= buffer.limit:
             seq = calls.admit(seq)
-            site = abs(calls.site_of(code))  # a new one, if a forked child began just now
         try:
             state = _local.state
         except AttributeError:
@@ -131,7 +130,6 @@ def _resumed(code: CodeType, offset: int, error: BaseException | None = None) ->
         seq = _next_number() if span else LOST
         if seq >= buffer.limit:
             seq = calls.admit(seq)
-            site = calls.site_of(code)  # a new one, if a forked child began just now
         try:
             state = _local.state
         except AttributeError:

@@ -67,6 +67,8 @@ def renew() -> None:
     _next_number, _slots, _mask = buffer.next_number, buffer.slots, buffer.mask
     _durations, _kinds = calls.words_of(buffer.slots)
     _capacity = buffer.mask + 1
+    if _is_on and getattr(sys.getprofile(), "__module__", "") == __name__:
+        sys.setprofile(make_profiler(buffer.thread_state()))  # a forked child's thread is another one
 
 
 def start() -> None:
@@ -152,7 +154,6 @@ def make_profiler(state: ThreadState) -> Any:
     """
 
     def profile(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal state
         try:
             if event == "call":
                 code = frame.f_code
@@ -166,9 +167,6 @@ def make_profiler(state: ThreadState) -> Any:
                 seq = _next_number() if span else LOST
                 if seq >= buffer.limit:
                     seq = calls.admit(seq)
-                    # Both are others, if a forked child began just now.
-                    state = buffer.thread_state()
-                    site = calls.site_of(code)
                 first = 0
                 if site < 0:
                     site = -site

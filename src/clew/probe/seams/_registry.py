@@ -18,15 +18,8 @@ if TYPE_CHECKING:
 # after each of them was imported.
 SEAMS: dict[str, tuple[str, ...]] = {
     "asyncio_loop": ("asyncio",),
+    "asyncio_sync": ("asyncio",),
     "uvloop_loop": ("uvloop",),
-    "threads": ("threading",),
-    "thread_locks": ("threading", "dill"),
-    "thread_conditions": ("threading",),
-    "thread_waits": ("threading",),
-    "thread_queues": ("queue",),
-    "thread_simple_queue": ("queue",),
-    "executors": ("concurrent.futures._base", "concurrent.futures.thread"),
-    "process_pools": ("concurrent.futures.process",),
     "http_clients": (
         "httpx",
         "httpx2",
@@ -59,6 +52,19 @@ SEAMS: dict[str, tuple[str, ...]] = {
         "django.core.handlers.base",
         "django.core.handlers.exception",
     ),
+    "processes": ("os",),
+    "subprocesses": ("subprocess", "asyncio.subprocess", "asyncio.base_subprocess", "uvloop"),
+    "multiprocesses": ("multiprocessing.process", "multiprocessing.popen_forkserver", "multiprocessing.util"),
+    "errors": ("builtins", "asyncio", "uvloop"),
+    "logs": ("logging",),
+    "threads": ("threading",),
+    "thread_locks": ("threading", "dill"),
+    "thread_conditions": ("threading",),
+    "thread_waits": ("threading",),
+    "thread_queues": ("queue",),
+    "thread_simple_queue": ("queue",),
+    "executors": ("concurrent.futures._base", "concurrent.futures.thread"),
+    "process_pools": ("concurrent.futures.process",),
 }
 
 # Those that wait for no module, by the setting that asks for them.

@@ -30,6 +30,8 @@ from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import buffer, errors, journal, sites
 from clew.probe.definitions import define_entity
 from clew.probe.patching import Hooks, hide_frame, report
+from clew.probe.seams import asyncio_awaits
+from clew.probe.seams.asyncio_wakes import enter_loop, pass_end_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
 Task = asyncio.Task
+Future = asyncio.Future
+waiting = asyncio_awaits.waiting
+jobs = asyncio_awaits.jobs
 _SPAN = buffer.SPAN
 _pack = SLOT.pack_into
 # A slot with the fields a step begins with (the padding is filled with zeros), and the
@@ -188,9 +193,12 @@ class _EagerFactory:
             _beginning.pop(id(coroutine), None)
             eager_unnamed.append((number, row, weakref.ref(task)))
             tasks[id(task)] = number
+            awaited = 0
             if is_done(task):
                 end_task(task, number, seq)
-            buffer.emit_at(STEP_END, 0, 0, 0, monotonic_ns() - now, seq)
+            elif seq:
+                awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
+            buffer.emit_at(STEP_END, awaited, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
         state.scope, state.cursor = outer, cursor
@@ -259,9 +267,9 @@ def _make_call_soon(original: Any, base: Any) -> Any:
             try:
                 state = self.clew_state
                 if state.ident != get_ident():
-                    state = buffer.thread_state()
+                    state = enter_loop(self)
             except AttributeError:
-                state = buffer.thread_state()
+                state = enter_loop(self)
             kind = get_kind(type(callback))
             if kind == STEP_CALLBACK or kind is None:
                 kind = note_new_task(callback, state, context)
@@ -282,7 +290,7 @@ def _make_call_soon_around(original: Any) -> Any:
         try:
             if handle._source_traceback:  # debug mode: without this frame
                 del handle._source_traceback[-1]
-            state = buffer.thread_state()
+            state = enter_loop(self)
             if _callback_kinds.get(type(callback)) in (STEP_CALLBACK, None):
                 note_new_task(callback, state, context)
             wakes[id(handle)] = (state.cursor, monotonic_ns())
@@ -419,6 +427,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             else:
                 scope = state.thread
             seq = 0
+            slots = buffer.slots
             if scope:
                 seq = buffer.next_number()  # the inside of emit, without the call
                 if seq >= buffer.limit:
@@ -426,12 +435,14 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
                     if task is not None:
-                        pack_step(buffer.slots, offset, now, cause, ready, scope, STEP | op)
+                        pack_step(slots, offset, now, cause, ready, scope, STEP | op)
                     else:
                         pack_callback(offset, now, cause, ready, scope, callback, kind, op)
             outer = state.scope
             state.scope = scope
             state.cursor = seq
+            if waiting and seq and task is not None:
+                asyncio_awaits.end(self, task, seq)
         except Exception as error:
             hooks.failed(error)
             original(self)
@@ -440,9 +451,14 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             original(self)
         except BaseException as error:
             hide_frame(error)
-            end_interrupted(state, outer, task, scope)
+            if slots is buffer.slots:
+                end_interrupted(state, outer, task, scope)
             raise
         try:
+            if slots is not buffer.slots:
+                # The step forked, and this is the child: it has a recording of its own,
+                # or none, and neither knows this step.
+                return
             awaited = 0
             if task is not None:
                 waiter = task._fut_waiter
@@ -451,10 +467,12 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                         end_task(task, scope, cause)
                 elif type(waiter) is Task:
                     awaited = get_number(id(waiter), 0)
+                elif seq and (jobs or type(waiter) is not Future):
+                    awaited = asyncio_awaits.begin(self, task, waiter, get_number)
             if seq:
                 duration = monotonic_ns() - now
                 if duration < QUICK_NS:
-                    pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                    pack_end(slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                 else:
                     buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
             if eager_unnamed:
@@ -463,7 +481,11 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             state.cursor = 0
         except Exception as error:
             hooks.failed(error)
+        # A traceback of the task may keep this frame: as asyncio's own does, it must not
+        # keep the task, whose end in silence is reported when it goes.
+        self = callback = task = waiter = None
 
+    sites.end_at(_run.__code__)
     return _run
 
 
@@ -522,7 +544,11 @@ def _site_of(callback: Any, kind: int | None) -> int:
     if kind == _BOUND:
         callback = callback.__func__
         kind = _FUNCTION if type(callback) is FunctionType else _OTHER
-    return sites.site_of_code(callback.__code__, -1) if kind == _FUNCTION else 0
+    if kind != _FUNCTION:
+        return 0
+    if sites.tier_of(callback.__code__) == sites.HIDDEN:
+        callback = getattr(callback, "__wrapped__", callback)  # a hook stands for what it hooks
+    return sites.site_of_code(callback.__code__, -1)
 
 
 def end_task(task: Any, number: int, cause: int) -> None:
@@ -540,12 +566,14 @@ def end_task(task: Any, number: int, cause: int) -> None:
         return
     if _cancelled(task):
         buffer.emit_at(TASK_CANCEL, number, 0, cause=cause)
-        buffer.emit_at(TASK_END | OUTCOME["cancelled"], number, 0)
-        return
-    # `exception()` would mark it as retrieved, and asyncio would no longer report it.
-    error = task._exception
-    if error is None:
-        buffer.emit_at(TASK_END | OUTCOME["ok"], number, 0)
+        end = buffer.emit_at(TASK_END | OUTCOME["cancelled"], number, 0)
     else:
-        seq = errors.record(EventKind.ERROR_RAISED, error, entity=number)
-        buffer.emit_at(TASK_END | OUTCOME["failed"], number, 0, cause=seq)
+        # `exception()` would mark it as retrieved, and asyncio would no longer report it.
+        error = task._exception
+        if error is None:
+            end = buffer.emit_at(TASK_END | OUTCOME["ok"], number, 0)
+        else:
+            seq = errors.record(EventKind.ERROR_RAISED, error, entity=number)
+            end = buffer.emit_at(TASK_END | OUTCOME["failed"], number, 0, cause=seq)
+    if end:
+        pass_end_on(task, end, wakes)

@@ -161,11 +161,6 @@ def meet(code: CodeType) -> int:
     return site
 
 
-def site_of(code: CodeType) -> int:
-    """Return what ``functions`` holds for *code*, which is user code."""
-    return functions.get(id(code)) or meet(code)
-
-
 def _is_generated(code: CodeType) -> bool:
     """Tell whether *code*, which is about to run two frames up, was made by ``dataclass`` and the like.
 

@@ -17,7 +17,7 @@ from time import monotonic_ns
 from clew.format.ring import ARG_OFFSET, SLOT_SIZE
 from clew.probe import buffer
 from clew.probe.patching import Hooks, hide_frame
-from clew.probe.seams import asyncio_loop
+from clew.probe.seams import asyncio_awaits, asyncio_loop
 from clew.probe.seams.asyncio_loop import (
     METHOD_CALLBACK,
     OP_IO,
@@ -26,12 +26,14 @@ from clew.probe.seams.asyncio_loop import (
     STEP,
     STEP_CALLBACK,
     STEP_END,
+    Future,
     Task,
     callback_kind,
     eager_unnamed,
     end_interrupted,
     end_task,
     is_done,
+    jobs,
     make_run,
     name_eager_tasks,
     note_new_task,
@@ -39,7 +41,9 @@ from clew.probe.seams.asyncio_loop import (
     pack_step,
     thread_of,
     unrun,
+    waiting,
 )
+from clew.probe.seams.asyncio_wakes import enter_loop, link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +121,7 @@ def _make_call_soon(original: Any) -> Any:
             try:
                 state = self.clew_state
                 if state.ident != get_ident():
-                    state = buffer.thread_state()
+                    state = enter_loop(self)
             except AttributeError:
                 state = buffer.thread_state()
             kind = callback_kind(type(callback))
@@ -134,6 +138,9 @@ def _make_call_soon(original: Any) -> Any:
             cause = state.cursor
             woken = monotonic_ns()
             plain = _step(self, callback, args, 0, cause, woken) if task is None else None
+            ends_with = args[0] if args and get_number(id(args[0]), -1) == state.scope else None
+            if plain is not None and ends_with is not None:
+                link(ends_with, lambda end: setattr(plain, "clew_cause", end))
         except Exception as error:
             hooks.failed(error)
             return original(self, callback, *args, context=context)
@@ -145,14 +152,17 @@ def _make_call_soon(original: Any) -> Any:
                 runner = state if state.ident == get_ident() else thread_of(self)
                 now = monotonic_ns()
                 seq = buffer.next_number()
+                slots = buffer.slots
                 if seq >= buffer.limit:
                     seq = buffer.admit(seq)
                 if seq:
                     offset = (seq & buffer.mask) * SLOT_SIZE
-                    pack_step(buffer.slots, offset, now, cause, now - woken, scope, STEP)
+                    pack_step(slots, offset, now, cause, now - woken, scope, STEP)
                 outer = runner.scope
                 runner.scope = scope
                 runner.cursor = seq
+                if waiting and seq:
+                    asyncio_awaits.end(None, task, seq)
             except Exception as error:
                 hooks.failed(error)
                 callback(*args)
@@ -161,8 +171,11 @@ def _make_call_soon(original: Any) -> Any:
                 callback(*args)
             except BaseException as error:
                 hide_frame(error)
-                end_interrupted(runner, outer, task, scope)
+                if slots is buffer.slots:
+                    end_interrupted(runner, outer, task, scope)
                 raise
+            if slots is not buffer.slots:  # forked, see make_run
+                return
             try:
                 awaited = 0
                 waiter: Any = task._fut_waiter  # pyright: ignore[reportOptionalMemberAccess]  else a Step was made
@@ -171,10 +184,12 @@ def _make_call_soon(original: Any) -> Any:
                         end_task(task, scope, cause)
                 elif type(waiter) is Task:
                     awaited = get_number(id(waiter), 0)
+                elif seq and (jobs or type(waiter) is not Future):
+                    awaited = asyncio_awaits.begin(None, task, waiter, get_number)
                 if seq:
                     duration = monotonic_ns() - now
                     if duration < QUICK_NS:
-                        pack_end(buffer.slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
+                        pack_end(slots, offset + ARG_OFFSET, duration, awaited)  # pyright: ignore[reportPossiblyUnboundVariable]
                     else:
                         buffer.emit_at(STEP_END, awaited, 0, 0, duration, seq)
                 if eager_unnamed:
@@ -184,6 +199,13 @@ def _make_call_soon(original: Any) -> Any:
             except Exception as error:
                 hooks.failed(error)
 
+        if ends_with is not None:
+
+            def set_cause(end: int) -> None:
+                nonlocal cause
+                cause = end
+
+            link(ends_with, set_cause)
         return original(self, step, context=context)
 
     return call_soon

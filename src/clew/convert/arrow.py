@@ -1,0 +1,311 @@
+"""A recording as Arrow tables: what ``clew sql`` and the store's segments are made of.
+
+Texts that repeat (kinds, names, places) are dictionary-encoded: a row costs an index, and
+grouping a million events by kind touches a million bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from clew.analysis.runs import runs_of
+from clew.analysis.steps import duration_of_events
+from clew.analysis.summary import process_summary
+from clew.model.kinds import (
+    SCOPE_KINDS,
+    EntityKind,
+    EventKind,
+    Operation,
+    Outcome,
+    SpanKind,
+    SpanRole,
+    slug_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from clew.analysis.runs import Run
+    from clew.analysis.timeline import ProcessTimeline
+    from clew.model.kinds import Vocabulary
+
+TABLES = ("processes", "runs", "spans", "events", "entities", "scopes", "sites", "edges")
+
+
+def tables_of(timelines: list[ProcessTimeline]) -> dict[str, pa.Table]:
+    """Return the tables of a recording, by the names of ``TABLES``."""
+    runs = runs_of(timelines)
+    events = pa.concat_tables([_events(timeline) for timeline in timelines])
+    entities = pa.concat_tables([_entities(timeline) for timeline in timelines])
+    scopes = [slug for kind in SCOPE_KINDS if (slug := slug_of(EntityKind, kind))]
+    return {
+        "processes": _processes(timelines),
+        "runs": _runs(runs),
+        "spans": pa.concat_tables([_spans(timeline, i, runs) for i, timeline in enumerate(timelines)]),
+        "events": events,
+        "entities": entities,
+        "scopes": entities.filter(pa.compute.is_in(entities["kind"].cast(pa.string()), pa.array(scopes))),
+        "sites": pa.concat_tables([_sites(timeline) for timeline in timelines]),
+        "edges": pa.concat_tables([_edges(timeline) for timeline in timelines]),
+    }
+
+
+def _events(timeline: ProcessTimeline) -> pa.Table:
+    columns, data = timeline.columns, timeline.data
+    n = len(columns["seq"])
+    spans = timeline.span_of_event
+    traces = {number: f"{row[1] << 64 | row[2]:032x}" for number, row in data.spans.items()}
+    wall = _wall_offset(timeline)
+    place = _by_number(data.sites)
+    name = {number: row[2] or row[3] for number, row in data.entities.items()}
+    kind_of = {number: slug_of(EntityKind, row[1]) or "" for number, row in data.entities.items()}
+    cause = columns["cause"]
+    process = timeline.stream.id
+    return pa.table(
+        {
+            "process": _constant(process, n),
+            "service": _constant(timeline.service, n),
+            "seq": pa.array(columns["seq"]),
+            "t_ns": pa.array(columns["t_ns"] + timeline.shift_ns),
+            "at": pa.array(columns["t_ns"] + wall).cast(pa.timestamp("ns", tz="UTC")),
+            "kind": _slugs(columns["kind"], EventKind),
+            "op": _slugs(columns["op"], Operation),
+            "outcome": _slugs(columns["outcome"], Outcome),
+            "scope": _named(columns["scope"], name),
+            "scope_id": pa.array(columns["scope"]),
+            "entity": _named(columns["entity"], name),
+            "entity_kind": _named(columns["entity"], kind_of),
+            "entity_id": pa.array(columns["entity"]),
+            "run": _named(spans, traces),
+            "span": _named(spans, {number: row[9] for number, row in data.spans.items()}),
+            "span_id": pa.array(spans),
+            "file": _named(columns["site"], {number: row[1] for number, row in place.items()}),
+            "line": _numbers(columns["site"], {number: row[2] for number, row in place.items()}),
+            "function": _named(columns["site"], {number: row[3] for number, row in place.items()}),
+            "wait_ns": pa.array(columns["wait_ns"]),
+            "duration_ns": _positive(duration_of_events(columns, timeline.steps)),
+            "arg": pa.array(columns["arg"]),
+            "cause": _positive(cause),
+            "cause_process": _remote(
+                columns["seq"], {seq: f"{p:016x}" for seq, (p, _) in data.remote_causes.items()}, cause, process
+            ),
+            "attrs": _sparse(columns["seq"], data.attrs),
+        }
+    )
+
+
+def _by_number(rows: dict[int, Any]) -> dict[int, Any]:
+    return rows
+
+
+def _wall_offset(timeline: ProcessTimeline) -> int:
+    head = timeline.stream.process
+    wall, monotonic = head.get("wall_ns"), head.get("monotonic_ns")
+    return wall - monotonic if type(wall) is int and type(monotonic) is int else 0
+
+
+def _constant(value: str, n: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
+
+
+def _slugs(numbers: NDArray[Any], vocabulary: Vocabulary) -> pa.Array:
+    """Name the numbers of an enumeration; null for 0 and, as text, for what is not known."""
+    present = np.unique(numbers)
+    names = [slug_of(vocabulary, int(number)) if number else None for number in present]
+    texts = [name if name is not None else f"#{number}" for name, number in zip(names, present, strict=True)]
+    index = np.zeros(256, np.int32)
+    index[present] = np.arange(len(present))
+    mask = np.array([not number for number in present])[index[numbers]] if len(present) else None
+    return pa.DictionaryArray.from_arrays(pa.array(index[numbers], mask=mask), pa.array(texts, pa.string()))
+
+
+def _named(numbers: NDArray[Any], names: dict[int, str]) -> pa.Array:
+    """Name the numbers of definitions; null for those that have none."""
+    defined = np.array(sorted(names), np.int64)
+    texts: dict[str, int] = {}
+    codes = np.array([texts.setdefault(names[int(number)], len(texts)) for number in defined], np.int32)
+    if not len(defined):
+        return pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(numbers), np.int32), mask=np.ones(len(numbers), bool)), pa.array([""])
+        )
+    wanted = numbers.astype(np.int64)
+    at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
+    mask = defined[at] != wanted
+    return pa.DictionaryArray.from_arrays(pa.array(codes[at], mask=mask), pa.array(list(texts), pa.string()))
+
+
+def _numbers(numbers: NDArray[Any], values: dict[int, int]) -> pa.Array:
+    """Give each number its value; null for those that have none."""
+    if not values:
+        return pa.nulls(len(numbers), pa.int64())
+    defined = np.array(sorted(values), np.int64)
+    found = np.array([values[int(number)] for number in defined], np.int64)
+    wanted = numbers.astype(np.int64)
+    at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
+    return pa.array(found[at], mask=defined[at] != wanted)
+
+
+def _positive(values: NDArray[Any]) -> pa.Array:
+    """Return numbers of which 0 means none."""
+    return pa.array(values, mask=values <= 0)
+
+
+def _sparse(seq: NDArray[Any], texts: dict[int, str]) -> pa.Array:
+    """Return texts that few of the events have."""
+    return _named(seq, texts)
+
+
+def _remote(seq: NDArray[Any], remote: dict[int, str], cause: NDArray[Any], own: str) -> pa.Array:
+    """Return the process of each event's cause: mostly its own."""
+    index = np.zeros(len(seq), np.int32)
+    names = [own]
+    mask = cause <= 0
+    for number, process in remote.items():
+        at = np.flatnonzero(seq == number)
+        names.append(process)
+        index[at], mask[at] = len(names) - 1, False
+    return pa.DictionaryArray.from_arrays(pa.array(index, mask=mask), pa.array(names))
+
+
+def _processes(timelines: list[ProcessTimeline]) -> pa.Table:
+    rows = [process_summary(timeline) for timeline in timelines]
+    return _table(
+        {
+            "process": pa.string(), "service": pa.string(), "pid": pa.int64(), "argv": pa.string(),
+            "python": pa.string(), "host": pa.string(), "state": pa.string(), "exit": pa.int64(), "signal": pa.string(),
+            "start_ns": pa.int64(), "duration_ns": pa.int64(), "events": pa.int64(), "dropped": pa.int64(),
+            "tasks": pa.int64(), "threads": pa.int64(), "parent": pa.string(),
+        },
+        (
+            (
+                row.process, row.service, row.pid, " ".join(row.argv), row.python,
+                str(timeline.stream.process.get("host", "")), row.state, row.exit, row.signal or None, row.start_ns,
+                row.duration_ns, row.events, row.dropped, row.tasks, row.threads,
+                (timeline.stream.process.get("parent") or [None])[0],
+            )
+            for row, timeline in zip(rows, timelines, strict=True)
+        ),
+    )  # fmt: skip
+
+
+def _runs(runs: list[Run]) -> pa.Table:
+    return _table(
+        {
+            "run": pa.string(), "name": pa.string(), "service": pa.string(), "process": pa.string(),
+            "status": pa.string(), "entry": pa.string(), "start_ns": pa.int64(), "duration_ns": pa.int64(),
+            "events": pa.int64(), "errors": pa.int64(), "spans": pa.int64(),
+        },
+        (
+            (
+                run.id, run.name, run.service, run.process, run.status, run.entry, run.start_ns, run.duration_ns,
+                run.events, run.errors, len(run.spans),
+            )
+            for run in runs
+        ),
+    )  # fmt: skip
+
+
+def _spans(timeline: ProcessTimeline, position: int, runs: list[Run]) -> pa.Table:
+    spans = [(run.id, span) for run in runs for span in run.spans if span.process == position]
+    data = timeline.data
+    return _table(
+        {
+            "process": pa.string(), "service": pa.string(), "span_id": pa.int64(), "run": pa.string(),
+            "id": pa.string(), "parent_id": pa.string(), "name": pa.string(), "kind": pa.string(),
+            "role": pa.string(), "effect": pa.string(), "start_ns": pa.int64(), "duration_ns": pa.int64(),
+            "outcome": pa.string(), "events": pa.int64(), "scope": pa.string(), "attrs": pa.string(),
+            "result": pa.string(),
+        },
+        (
+            (
+                timeline.stream.id, timeline.service, span.number, run, f"{span.span_id:016x}",
+                f"{span.parent_span_id:016x}" if span.parent_span_id else None, span.name, span.kind, span.role,
+                span.effect or None, span.start_ns, span.end_ns - span.start_ns, span.outcome or None, span.events,
+                timeline.name_of(span.scope), _attrs(timeline, span.start_row), _attrs(timeline, span.end_row),
+            )
+            for run, span in sorted(spans, key=lambda item: item[1].number)
+        ),
+    )  # fmt: skip
+
+
+def _attrs(timeline: ProcessTimeline, row: int) -> str | None:
+    return timeline.data.attrs.get(int(timeline.columns["seq"][row])) if row >= 0 else None
+
+
+def _entities(timeline: ProcessTimeline) -> pa.Table:
+    rows = timeline.data.entities
+    n = len(rows)
+    numbers = sorted(rows)
+    sites = timeline.data.sites
+    ordered = [rows[number] for number in numbers]
+    place = [sites.get(row[5]) for row in ordered]
+    return pa.table(
+        {
+            "process": _constant(timeline.stream.id, n),
+            "entity_id": pa.array(numbers, pa.int64()),
+            "kind": pa.array([slug_of(EntityKind, row[1]) for row in ordered], pa.string()).dictionary_encode(),
+            "name": pa.array([row[2] for row in ordered], pa.string()),
+            "type": pa.array([row[3] for row in ordered], pa.string()).dictionary_encode(),
+            "parent_id": pa.array([row[4] or None for row in ordered], pa.int64()),
+            "span_id": pa.array([row[6] or None for row in ordered], pa.int64()),
+            "file": pa.array([site[1] if site else None for site in place], pa.string()).dictionary_encode(),
+            "line": pa.array([site[2] if site else None for site in place], pa.int64()),
+            "detail": pa.array([row[7] or None for row in ordered], pa.string()),
+        }
+    )
+
+
+def _sites(timeline: ProcessTimeline) -> pa.Table:
+    return _table(
+        {
+            "process": pa.string(),
+            "site_id": pa.int64(),
+            "file": pa.string(),
+            "line": pa.int64(),
+            "function": pa.string(),
+        },
+        ((timeline.stream.id, *row) for _, row in sorted(timeline.data.sites.items())),
+    )
+
+
+def _edges(timeline: ProcessTimeline) -> pa.Table:
+    """List the causes: which event directly enabled which."""
+    columns, data = timeline.columns, timeline.data
+    own = timeline.stream.id
+    rows = np.flatnonzero(columns["cause"] > 0)
+    local = pa.table(
+        {
+            "from_process": _constant(own, len(rows)).cast(pa.string()),
+            "from_seq": pa.array(columns["cause"][rows].astype(np.int64)),
+            "to_process": _constant(own, len(rows)).cast(pa.string()),
+            "to_seq": pa.array(columns["seq"][rows].astype(np.int64)),
+            "kind": _slugs(columns["kind"][rows], EventKind).cast(pa.string()),
+        }
+    )
+    remote = _table(
+        {
+            "from_process": pa.string(),
+            "from_seq": pa.int64(),
+            "to_process": pa.string(),
+            "to_seq": pa.int64(),
+            "kind": pa.string(),
+        },
+        ((f"{process:016x}", cause, own, seq, "remote") for seq, (process, cause) in data.remote_causes.items()),
+    )
+    return pa.concat_tables([local, remote])
+
+
+def _table(columns: dict[str, Any], rows: Iterable[Sequence[Any]]) -> pa.Table:
+    """Build a small table from rows."""
+    found = list(rows)
+    cells = list(zip(*found, strict=True)) if found else [()] * len(columns)
+    return pa.table({name: pa.array(values, kind) for (name, kind), values in zip(columns.items(), cells, strict=True)})
+
+
+__all__ = ["TABLES", "json", "tables_of"]

@@ -1,0 +1,101 @@
+"""The SQL surface: read-only queries over named tables, without files or network.
+
+DuckDB enforces it: no external access, a memory limit, and a configuration that is locked
+before the first statement. What is left to check here is that a statement reads, and that
+it comes to an end.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from clew.model.errors import ClewError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+TIMEOUT_S = 60.0
+MEMORY_LIMIT = "4GB"
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+class SqlError(ClewError):
+    """A query cannot be answered."""
+
+
+def query(
+    tables: Mapping[str, pa.Table], statement: str, *, timeout_s: float = TIMEOUT_S, memory_limit: str = MEMORY_LIMIT
+) -> pa.Table:
+    """Answer one SQL query over *tables*.
+
+    Args:
+        tables: By the names the query may use.
+        statement: One statement that reads.
+        timeout_s: The query is stopped after so many seconds.
+        memory_limit: As DuckDB writes it, e.g. ``4GB``.
+
+    Returns:
+        The rows, in the order the query gives them.
+
+    Raises:
+        SqlError: The statement does not parse, does not read, fails, or takes too long.
+    """
+    config = {"enable_external_access": "false", "memory_limit": memory_limit}
+    with duckdb.connect(":memory:", config=config) as connection:
+        for name, table in tables.items():
+            connection.register(name, table)
+        connection.execute("SET lock_configuration=true")
+        _check(statement)
+        timer = threading.Timer(timeout_s, connection.interrupt)
+        timer.start()
+        try:
+            return connection.execute(statement).to_arrow_table()
+        except duckdb.InterruptException:
+            raise SqlError(
+                "sql-timeout",
+                f"the query ran for {timeout_s:g} s",
+                "expected an answer within that time",
+                "narrow it, e.g. with a where clause on process, kind or t_ns",
+            ) from None
+        except duckdb.Error as error:
+            raise _failed(error, tables) from None
+        finally:
+            timer.cancel()
+
+
+def _check(statement: str) -> None:
+    """Refuse anything but one statement that reads."""
+    try:
+        kinds = [found.type for found in duckdb.extract_statements(statement)]
+    except duckdb.Error as error:
+        raise SqlError(
+            "sql", f"the query does not parse: {_first_lines(error)}", "expected one SELECT", "correct it"
+        ) from None
+    if len(kinds) != 1 or kinds[0] not in _READING:
+        found = " and ".join(kind.name for kind in kinds) or "nothing"
+        raise SqlError(
+            "sql-read-only",
+            f"the query is {found}",
+            "expected one SELECT (or WITH … SELECT)",
+            "ask without changing anything",
+        )
+
+
+def _failed(error: Any, tables: Mapping[str, pa.Table]) -> SqlError:
+    return SqlError(
+        "sql",
+        f"the query fails: {_first_lines(error)}",
+        f"expected a query over {', '.join(tables)}",
+        "'describe TABLE' lists the columns of one",
+    )
+
+
+def _first_lines(error: Any) -> str:
+    """Return what DuckDB says, on one line, without the drawing of the query."""
+    text = str(error).split("\n\nLINE ", maxsplit=1)[0]
+    return " ".join(text.split())
