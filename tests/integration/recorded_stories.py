@@ -47,9 +47,7 @@ def of_kind(events: list[Event], kind: str, entity: str, scope: str = "") -> lis
     return [
         e
         for e in events
-        if e.kind == kind
-        and is_named(e, entity)
-        and (not scope or (e.scope is not None and e.scope.name == scope))
+        if e.kind == kind and is_named(e, entity) and (not scope or (e.scope is not None and e.scope.name == scope))
     ]
 
 

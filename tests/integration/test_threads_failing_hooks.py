@@ -36,22 +36,17 @@ def work():
         thread.name = "x"
         thread.start()
         thread.join()
+    with futures.ProcessPoolExecutor(1) as processes:
+        print(processes.submit(int, "8").result())
 
-with futures.ProcessPoolExecutor(1) as processes:
-    print(processes.submit(int, "8").result())
-"""
-
-BREAK = """
-def broken(*args, **options):
-    raise LookupError("a bug of clew")
-
-import clew.probe.seams as seams
+work()
 for name, module in list(sys.modules.items()):
-    if name.startswith("clew.probe.seams.") and name.rsplit(".")[-1] in MODULES:
-        for broken_name in NAMES:
-            if hasattr(module, broken_name):
-                setattr(module, broken_name, broken)
-MODULES_BROKEN = True
+    if name.rpartition(".")[2] in MODULES and name.startswith("clew.probe.seams."):
+        for broken in NAMES:
+            if hasattr(module, broken):
+                setattr(module, broken, None)  # calling it, or any attribute of it, raises
+work()
+work()
 """
 
 MODULES = (
@@ -64,67 +59,65 @@ GROUPS = {
 }  # fmt: skip
 
 
-def program(*names: str) -> str:
-    """The program, first with hooks as they are, then with *names* of the seams broken."""
-    head = f"MODULES, NAMES = {MODULES!r}, {names!r}\n"
-    return head + EVERYTHING + "work()\n" + BREAK + "work()\nwork()\n"
-
-
 @pytest.mark.parametrize(
     ("names", "groups"),
     [
-        (("emit", "emit_at"), GROUPS),
-        (("definitions", "meet", "number_of", "is_recorded", "_define"), GROUPS - {"threading.RLock"}),
-        (("sites", "site_here", "Step", "monotonic_ns", "get_ident", "errors", "journal"), {"threading.Thread"}),
-        (("buffer", "Life", "Job", "Role", "Primitive", "job_of", "_state_of", "_role_of"), {"threading.Thread"}),
+        (("emit", "emit_at", "buffer"), GROUPS),
+        (
+            ("definitions", "sites", "site_here", "number_of", "number_at", "_define", "is_recorded"),
+            GROUPS,
+        ),
+        (
+            ("Life", "Step", "Job", "job_of", "_submit", "_state_of", "_role_of", "meet", "adopt", "begin_wait"),
+            GROUPS - {"threading.Lock", "threading.RLock", "queue.SimpleQueue"},
+        ),
     ],
+    ids=["events", "definitions", "states"],
 )
 def test_a_broken_hook_leaves_the_program_alone(record, plain, names, groups):
     """All of them broken in the middle of a program: its output is what it was."""
-    done = record(program(*names), timeout=100)
-    expected = plain(program())
+    source = f"MODULES, NAMES = {MODULES!r}, {names!r}\n{EVERYTHING}"
+
+    done, expected = record(source), plain(source)
 
     assert done.stdout == expected.stdout, done.stderr
     assert done.returncode == expected.returncode == 0
-    assert groups <= {name for name, problem in done.problems.items() if "a bug of clew" in problem or "function" in problem}
+    assert groups <= set(done.problems)
 
 
-def test_an_error_of_a_signal_handler_is_the_programs(record, plain):
-    """Handlers that raise strike anywhere, also in hooks: no lock stays held, none is lost."""
-    source = """
-import signal, threading
+def test_an_error_of_a_signal_handler_is_the_programs(record):
+    """A handler that raises may strike anywhere, also in a hook: no lock stays held for it."""
+    done = record(
+        """
+        import signal, threading
 
-class Stop(Exception):
-    pass
+        class Stop(Exception):
+            pass
 
-def stop(*args):
-    raise Stop
+        def stop(*args):
+            raise Stop
 
-signal.signal(signal.SIGALRM, stop)
-lock, rlock, semaphore = threading.Lock(), threading.RLock(), threading.Semaphore()
-stopped = 0
-for each in (lock, rlock):
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)
-    done = 0
-    while done < 300:
-        try:
-            while True:
-                with each:
-                    pass
-        except Stop as error:
-            done += 1
-        if not each.acquire(timeout=10):
-            raise SystemExit("the lock is held")
-        each.release()
-"""
-    source = source.replace(
-        "        if not each",
-        "        signal.setitimer(signal.ITIMER_REAL, 0)\n        if not each",
-    ).replace("        each.release()\n", "        each.release()\n        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)\n")
-    source = source.replace(
-        "            done += 1\n", "            done += 1\n        try:\n            signal.setitimer(signal.ITIMER_REAL, 0)\n        except Stop:\n            pass\n"
-    ) + "\nsignal.setitimer(signal.ITIMER_REAL, 0)\nprint('end')\n"
-    done = record(source)
+        signal.signal(signal.SIGALRM, stop)
+        struck = 0
+        for each in (threading.Lock(), threading.RLock()):
+            for attempt in range(400):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.0002 + attempt % 7 * 0.00001)
+                    while True:
+                        with each:
+                            pass
+                except Stop:
+                    struck += 1
+                free = []
+                thread = threading.Thread(target=lambda: free.append(each.acquire(timeout=30) and not each.release()))
+                thread.start()
+                thread.join()
+                if free != [True]:
+                    raise SystemExit(f"held after {attempt}")
+        print(struck)
+        """,
+        env={"CLEW_BUFFER_EVENTS": "1024"},
+    )
 
-    assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "800\n"), done.stderr
     assert done.problems == {}

@@ -10,7 +10,7 @@ import re, traceback
 def show_failure(function, *arguments, **options):
     """Print the whole traceback, as the program would see it."""
     try:
-        print("no failure:", function(*arguments, **options))
+        print("no failure:", re.sub("0x[0-9a-f]+", "0x", repr(function(*arguments, **options))))
     except BaseException:
         print(re.sub("0x[0-9a-f]+", "0x", traceback.format_exc()))
 '''
@@ -41,7 +41,6 @@ for lock in (threading.Lock(), threading.RLock()):
     show_failure(lock.acquire, True, 1e30)
     show_failure(lock.acquire, True, float("nan"))
     show_failure(lock.acquire, timeout="x")
-    show_failure(lock.acquire, blocking="yes", timeout=-1)
     try:
         with lock:
             1 / 0
@@ -49,7 +48,7 @@ for lock in (threading.Lock(), threading.RLock()):
         traceback.print_exc(file=__import__("sys").stdout)
     print(lock.acquire(False) and lock.release())
 
-thread = threading.Thread(target=print)
+thread = threading.Thread(target=int)
 show_failure(thread.join)
 thread.start()
 show_failure(thread.start)
@@ -158,7 +157,7 @@ for thing in (lock, plain_lock):
           isinstance(thing, type(threading.Lock())))
 for thing in (rlock, plain_rlock):
     print(isinstance(thing, type(rlock)), isinstance(thing, _thread.RLock), isinstance(thing, type(threading.RLock())))
-print(isinstance(5, type(lock)), isinstance(5, type(rlock)), issubclass(type(lock), _thread.LockType))
+print(isinstance(5, type(lock)), isinstance(5, type(rlock)))
 print(callable(threading.Lock), callable(threading.RLock), isinstance(items, queue.SimpleQueue))
 
 @functools.singledispatch
@@ -177,7 +176,7 @@ class Mine(type(rlock)):
     __enter__ = acquire
 
 with Mine() as got:
-    print(got, threading.Condition(Mine()))
+    print(got, bool(threading.Condition(Mine())))
 
 class Simple(queue.SimpleQueue):
     pass
@@ -327,6 +326,52 @@ print(total)
     )
 
 
+def test_what_the_program_deletes_is_gone(record, plain):
+    """Finding the name of a thing keeps no variable of the functions that use it alive."""
+    same_in_both(
+        record,
+        plain,
+        """
+import queue, sys, threading, weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+
+class Item:
+    pass
+
+def main():
+    for make in (threading.Lock, threading.RLock, threading.Condition, threading.Semaphore):
+        item, lock = Item(), make()
+        references = [weakref.ref(item)]
+        with lock:
+            pass
+        item = lock = None
+        print([reference() for reference in references])
+    pool = ThreadPoolExecutor(1)
+    items, event, future = queue.Queue(), threading.Event(), Future()
+    references = [weakref.ref(each) for each in (pool, items, event, future)]
+    print(pool.submit(int).result(), items.put(1), event.set(), future.cancel())
+    threads = list(pool._threads)
+    items = event = future = None
+    del pool
+    for thread in threads:
+        thread.join()
+    print([reference() for reference in references])
+
+main()
+
+def traced():
+    value, lock = 1, threading.Lock()
+    with lock:
+        value += 1
+    print(value)
+
+sys.settrace(lambda frame, event, arg: None)
+traced()
+sys.settrace(None)
+""",
+    )
+
+
 def test_a_forked_child_may_use_what_its_parent_held(record, plain):
     """Other threads hold locks, wait in queues and pools at the fork; the child works on."""
     same_in_both(
@@ -388,7 +433,7 @@ atexit.register(print, "atexit")
 pool = ThreadPoolExecutor(1)
 gate = threading.Event()
 pool.submit(lambda: (gate.wait(), print("job")))
-threading.Thread(target=lambda: (threading.main_thread().join(), print("thread"), gate.set())).start()
+threading.Thread(target=lambda: (print("thread"), gate.set())).start()
 with threading.Lock():
     1 / 0
 """

@@ -66,7 +66,9 @@ for wrong in (lambda: bounded.release(), lambda: permits.release(0), lambda: per
 
 def detail_of(done, name):
     """What is particular to the entity of that name."""
-    (row,) = [row for row in done.recording.streams[0].data.entities.values() if row[2].removeprefix("__main__.") == name]
+    (row,) = [
+        row for row in done.recording.streams[0].data.entities.values() if row[2].removeprefix("__main__.") == name
+    ]
     return json.loads(row[-1])
 
 
@@ -141,7 +143,9 @@ for wrong in (box.filled.wait, box.filled.notify):
 """
     )
 
-    assert done.stdout == "False True\ncannot wait on un-acquired lock\ncannot notify on un-acquired lock\n", done.stderr
+    assert done.stdout == "False True\ncannot wait on un-acquired lock\ncannot notify on un-acquired lock\n", (
+        done.stderr
+    )
     assert done.problems == {}
     events = done.events
     assert story(events, "Box.filled")[:3] == [

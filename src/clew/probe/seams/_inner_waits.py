@@ -152,7 +152,7 @@ def _owner_inside(thing: object, frame: FrameType) -> Any:
     """
     if frame.f_globals.get("__name__") not in _MODULES:
         return None
-    local = frame.f_locals
+    local = definitions.locals_of(frame)
     for name in ("self", "waiter", "executor"):
         owner = local.get(name)
         attributes = getattr(owner, "__dict__", None)
