@@ -76,19 +76,28 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv*; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     command = next((argument for argument in argv if not argument.startswith("-")), None)
+    args = argparse.Namespace(command=command, debug=False)
     try:
-        return _execute(command, argv)
+        parser = build_parser(command)
+        args = parser.parse_args(argv)
+        if args.command is None:
+            parser.print_help()
+            return 0
+        if args.command not in STAYING:
+            # It reads much, answers, and ends: a third of that time would go into looking for garbage.
+            gc.disable()
+        return load(args.command).execute(args)
     except ClewError as error:
-        if _wants_traceback(argv):
+        if args.debug:
             raise
         place = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         sys.stderr.write(f"clew: {error}{place}\n")
         return EXIT_ERROR
     except ModuleNotFoundError as error:
-        if _wants_traceback(argv) or (error.name or "").startswith("clew"):
+        if args.debug or (error.name or "").startswith("clew"):
             raise
         sys.stderr.write(
-            f"clew: 'clew {command}' needs the package {error.name!r}, which is not installed; "
+            f"clew: 'clew {args.command}' needs the package {error.name!r}, which is not installed; "
             "expected the extra 'all'; install it with: pip install 'clew[all]' [missing-extra]\n"
         )
         return EXIT_ERROR
@@ -98,23 +107,6 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-
-
-def _execute(command: str | None, argv: list[str]) -> int:
-    parser = build_parser(command)
-    args = parser.parse_args(argv)
-    if args.command is None:
-        parser.print_help()
-        return 0
-    if args.command not in STAYING:
-        # It reads much, answers, and ends: a third of that time would go into looking for garbage.
-        gc.disable()
-    return load(args.command).execute(args)
-
-
-def _wants_traceback(argv: list[str]) -> bool:
-    """Tell whether ``--debug`` was given to the command, not to the program it runs."""
-    return "--debug" in argv[:2] if argv[:1] == ["run"] else "--debug" in argv
 
 
 if __name__ == "__main__":
