@@ -27,6 +27,11 @@ def moment(ns: int) -> str:
     return f"+{ns / 1e9:.3f} s" if ns >= 0 else f"-{-ns / 1e9:.3f} s"
 
 
+def age(ns: int) -> str:
+    """Write a time since the start in a fitting unit: ``+12.3 ms``."""
+    return f"+{duration(ns)}" if ns >= 0 else f"-{duration(-ns)}"
+
+
 def size(count: int) -> str:
     """Write a number of bytes: ``1.2 MB``."""
     power = min((len(str(count)) - 1) // 3, 3)
@@ -41,7 +46,11 @@ def plural(count: int, noun: str) -> str:
 
 def fit(text: str, width: int) -> str:
     """Cut *text* to *width* characters, with an ellipsis where it was cut."""
-    text = " ".join(text.split())
+    return cut(" ".join(text.split()), width)
+
+
+def cut(text: str, width: int) -> str:
+    """Cut *text* to *width* characters, its spaces as they are."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
