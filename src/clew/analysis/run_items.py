@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clew.analysis.columns import positions_of
+from clew.analysis.processes import START_EFFECTS
 from clew.analysis.runs import MAIN_SPAN
 from clew.model.kinds import EntityKind, EventKind, Outcome
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 ERRORS = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
 MARKS = (*ERRORS, EventKind.LOG_RECORD, EventKind.CUSTOM_EVENT)
-STARTS_PROCESS = ("subprocess", "spawn", "fork", "exec")
-"""Effects by which a process is started."""
 WRONG = (Outcome.FAILED, Outcome.CANCELLED, Outcome.TIMEOUT)
 
 
@@ -124,7 +123,7 @@ class _Gathering:
         by_id: dict[int, int] = {}
         for i, span in enumerate(run.spans):
             is_wrong = span.outcome in ("failed", "cancelled", "timeout")
-            process = i if span.effect in STARTS_PROCESS else 0  # each is one of its own
+            process = i if span.effect in START_EFFECTS else 0  # each is one of its own
             alike = ("span", span.process, span.name, span.effect, span.kind, span.site, span.outcome, process)
             self._add(ItemKind.SPAN, span.process, span.number, span.start_ns, span.end_ns, alike, is_wrong=is_wrong)
             self._spans[span.process, span.number] = i

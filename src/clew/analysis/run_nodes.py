@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from clew.analysis.run_items import STARTS_PROCESS, ItemKind
+from clew.analysis.processes import START_EFFECTS
+from clew.analysis.run_items import ItemKind
 from clew.analysis.wakes import positions_by_id, verb_of, wake_of
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, slug_of
 
@@ -158,7 +159,7 @@ class Describer:
             detail = str(attrs["status"])
         elif "pid" in asked or "pid" in attrs:
             detail = self._child(span, attrs.get("pid", asked.get("pid")), attrs.get("returncode"))
-        outcome = span.outcome or ("not awaited" if span.effect in STARTS_PROCESS else self._unended(timeline))
+        outcome = span.outcome or ("not awaited" if span.effect in START_EFFECTS else self._unended(timeline))
         if is_root:
             outcome = {"succeeded": "ok"}.get(self._run.status, self._run.status)
         known = {

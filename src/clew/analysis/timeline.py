@@ -179,12 +179,17 @@ class ProcessTimeline:
         code = self.end.get("exit")
         return code if type(code) is int else None
 
-    @property
+    @cached_property
     def dropped(self) -> int:
-        """How many events were lost: numbers of the stream that no event has, but for the gaps' own."""
+        """How many events were lost: numbers of the stream that no event has, but for the gaps' own.
+
+        What was lost after the last event that was kept, only the end of the stream says.
+        """
         seq = self.columns["seq"]
         missing = int(seq.max()) - len(seq) if len(seq) else 0
-        return missing + int((self.columns["kind"] == EventKind.GAP_DROPPED).sum())
+        return max(
+            missing + int((self.columns["kind"] == EventKind.GAP_DROPPED).sum()), _number(self.end.get("dropped"))
+        )
 
     def kinds_of(self, entities: NDArray[Any]) -> NDArray[Any]:
         """Return the ``EntityKind`` of each of *entities*, 0 where it is not defined."""

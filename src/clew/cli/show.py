@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from clew.analysis.runs import find_run
+from clew.analysis.runs import find_run, find_spans, runs_of
 from clew.analysis.summary import summary_of
 from clew.analysis.timeline import timelines_of
 from clew.cli import text
@@ -18,7 +19,7 @@ from clew.model.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from clew.analysis.runs import Run
+    from clew.analysis.runs import Run, SpanRef
     from clew.analysis.summary import Summary
 
 FEW = 6
@@ -40,29 +41,39 @@ def execute(args: argparse.Namespace) -> int:
         if stream.cut is not None:
             sys.stderr.write(f"clew: {stream.path.name}: {stream.cut}\n")
     timelines = timelines_of(recording)
-    summary = summary_of(timelines, size_bytes=recording.size)
     if args.run is not None:
         from clew.cli.show_run import show_run
 
-        show_run(_wanted(list(summary.runs), args.run), timelines, as_json=args.json, everything=args.all)
-    elif args.json:
+        run, root = _wanted(runs_of(timelines), args.run)
+        show_run(run, timelines, as_json=args.json, everything=args.all, root=root)
+        return 0
+    summary = summary_of(timelines, size_bytes=recording.size)
+    if args.json:
         print(json.dumps(to_json(summary)))
     else:
         print("\n".join(overview(summary, str(args.recording), everything=args.all)))
     return 0
 
 
-def _wanted(runs: list[Run], name: str) -> Run:
+def _wanted(runs: list[Run], name: str) -> tuple[Run, SpanRef | None]:
+    """Return the run, or the span of a run, that *name* means."""
     found = find_run(runs, name)
+    named = [run for run in found if run.name == name or run.id.startswith(name.lower())]
+    if not named:
+        spans = find_spans(runs, name)
+        if spans:
+            return max(
+                spans, key=lambda found: (found[1].outcome not in ("ok", ""), found[1].end_ns - found[1].start_ns)
+            )
     if not found:
         raise UsageError(
             "no-run",
-            f"no run is called {name!r}",
-            f"expected one of {len(runs)} runs, by id or name",
+            f"no run or request is called {name!r}",
+            f"expected one of {len(runs)} runs, by id or name, or of the requests in them",
             "'clew show RECORDING' lists them",
         )
     # Of runs of one name, the one that went wrong or took longest is what people look for.
-    return max(found, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+    return max(named or found, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns)), None
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
@@ -81,13 +92,20 @@ def to_json(summary: Summary) -> dict[str, Any]:
         },
         "processes": [
             {
-                "process": p.process, "pid": p.pid, "service": p.service, "argv": list(p.argv), "python": p.python,
+                "process": p.process, "pid": p.pid, "service": p.service, "label": p.label, "argv": list(p.argv), "python": p.python,
                 "exit": p.exit, "signal": p.signal or None, "state": p.state, "events": p.events, "dropped": p.dropped,
                 "tasks": p.tasks, "threads": p.threads, "problems": dict(p.problems),
             }
             for p in summary.processes
         ],
         "runs": [run_json(run) for run in summary.runs],
+        "requests": [
+            {
+                "name": r.name, "service": r.service, "count": r.count, "outcomes": dict(r.outcomes),
+                "median_ns": r.median_ns, "longest_ns": r.longest_ns, "worst": r.worst_id,
+            }
+            for r in summary.requests
+        ],
         "errors": [
             {
                 "type": e.type, "message": e.message, "site": e.site, "service": e.service, "count": e.count,
@@ -106,6 +124,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
             {
                 "for": w.label, "service": w.service, "count": w.count, "unfinished": w.unfinished,
                 "total_ns": w.total_ns, "longest_ns": w.longest_ns, "longest_by": w.longest_by, "site": w.site,
+                "woken_by": w.woken_by,
             }
             for w in summary.waits
         ],
@@ -143,6 +162,7 @@ def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
     for heading, body in (
         ("processes", _processes(summary, limit)),
         ("runs", _runs(summary, limit, style)),
+        ("requests", _requests(summary, limit, style)),
         ("errors", _errors(summary, limit, style)),
         ("ran longest", _busiest(summary, limit)),
         ("waited longest", _waits(summary, limit, style)),
@@ -150,11 +170,16 @@ def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
     ):
         if body:
             lines += ["", style.heading(heading), *body]
-    named = [run for run in summary.runs if run.entry != "process"] or list(summary.runs)
-    if named:
-        worst = max(named, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
-        lines += ["", style.dim(f"next: clew show {path} {worst.id[:8]}")]
-    return lines
+    return [*lines, "", style.dim(f"next: clew show {path} {_next(summary)}")] if summary.runs else lines
+
+
+def _next(summary: Summary) -> str:
+    """Return the run or request that is worth a look first."""
+    named = [run for run in summary.runs if run.entry != "process"]
+    worst = max(named or summary.runs, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+    bad = [group for group in summary.requests if group.outcomes[0][0] not in ("ok", "running")]
+    is_fine = worst.status in ("succeeded", "running")
+    return shlex.quote(bad[0].name) if bad and (is_fine or not named) else worst.id[:8]
 
 
 def _headline(summary: Summary, style: text.Style) -> list[str]:
@@ -181,7 +206,7 @@ def _processes(summary: Summary, limit: int) -> list[str]:
             parts.append(plural(process.threads, "thread"))
         rows.append(
             (
-                process.service,
+                process.label,
                 f"pid {process.pid}",
                 end,
                 moment(process.start_ns),
@@ -212,6 +237,24 @@ def _runs(summary: Summary, limit: int, style: text.Style) -> list[str]:
         )  # fmt: skip
     lines = text.columns(rows, "lrrrll")
     return _more([style.dim(lines[0]), *lines[1:]], len(groups), limit)
+
+
+def _requests(summary: Summary, limit: int, style: text.Style) -> list[str]:
+    if not summary.requests:
+        return []
+    rows = [("", "", "median", "longest", "", "")]
+    for group in summary.requests[:limit]:
+        outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in group.outcomes)
+        if group.outcomes[0][0] == "ok":
+            outcomes = "all succeeded" if group.count > 1 else "succeeded"
+        rows.append(
+            (
+                text.fit(group.name, 34), f"{group.count:,}×", duration(group.median_ns), duration(group.longest_ns),
+                outcomes.replace(" ok", " succeeded"), f"{group.worst_id[:8]}  {group.service}",
+            )
+        )  # fmt: skip
+    lines = text.columns(rows, "lrrrll")
+    return _more([style.dim(lines[0]), *lines[1:]], len(summary.requests), limit)
 
 
 def _bad(runs: list[Run]) -> int:
@@ -259,27 +302,30 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
 def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for wait in summary.waits[:limit]:
-        times = f"{wait.count:,}×"
-        state = f"{wait.unfinished:,} never ended" if wait.unfinished else ""
+        ended = f"woken by {wait.woken_by}" if not wait.woken_by.startswith("served by ") else wait.woken_by
         rows.append(
             (
                 duration(wait.longest_ns),
-                times,
-                state,
-                text.fit(wait.label, 40),
-                f"{text.fit(wait.longest_by, 30)}  {wait.site}",
+                f"{wait.count:,}×",
+                text.fit(wait.label, 32),
+                f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36) if wait.woken_by else "",
+                f"{wait.service}  {text.fit(wait.longest_by, 28)}  {wait.site}",
             )
         )
     lines = text.columns(rows, "rrlll") if rows else []
-    return [style.bad(line) if row[2] else line for line, row in zip(lines, rows, strict=True)]
+    return [style.bad(line) if wait.unfinished else line for line, wait in zip(lines, summary.waits, strict=False)]
 
 
 def _losses(summary: Summary) -> list[str]:
     lines: list[str] = []
     for process in summary.processes:
         if process.dropped:
-            lines.append(f"  {process.service}: {plural(process.dropped, 'event')} dropped")
-        lines += [f"  {process.service}: hook {name} was switched off: {problem}" for name, problem in process.problems]
+            share = process.dropped / (process.dropped + process.events)
+            lines.append(
+                f"  {process.label}: {plural(process.dropped, 'event')} dropped, {share:.0%} of all; "
+                "what follows from them is missing above; record with a larger buffer_events"
+            )
+        lines += [f"  {process.label}: hook {name} was switched off: {problem}" for name, problem in process.problems]
     return lines
 
 
