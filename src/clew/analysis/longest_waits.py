@@ -24,7 +24,7 @@ from clew.analysis.columns import positions_of
 from clew.analysis.processes import START_EFFECTS
 from clew.analysis.runs import MAIN_SPAN
 from clew.analysis.wakes import positions_by_id, wake_of
-from clew.model.kinds import Operation
+from clew.model.kinds import Operation, Outcome, slug_of
 
 if TYPE_CHECKING:
     from clew.analysis.columns import Flags, Numbers
@@ -42,7 +42,8 @@ class WaitGroup:
     Attributes:
         longest_by: Who waited longest.
         site: Where that wait was.
-        woken_by: Who ended it; empty if nobody did, or it is not known.
+        ended: How: ``woken``, ``cancelled``, ``timeout``, ``served``; empty if it never did.
+        ended_by: Who did it; empty if that is not known.
     """
 
     label: str
@@ -53,7 +54,8 @@ class WaitGroup:
     longest_ns: int
     longest_by: str
     site: str
-    woken_by: str
+    ended: str
+    ended_by: str
 
 
 class _Found(NamedTuple):
@@ -170,10 +172,14 @@ def _group(
     longest = max(found, key=lambda part: part.longest_ns)
     if longest.call is not None:
         answer = served.get(longest.call.span_id)
-        scope, woken_by = longest.call.scope, f"served by {timelines[answer.process].label}" if answer else ""
+        scope, ended_by = longest.call.scope, timelines[answer.process].label if answer else ""
+        ended = "served" if answer else longest.call.outcome
     else:
         scope = int(timeline.waits.scope[longest.wait])
-        woken_by = _woken_by(position, int(timeline.waits.end_rows[longest.wait]), timelines, positions)
+        end_row = int(timeline.waits.end_rows[longest.wait])
+        ended_by = _ended_by(position, end_row, timelines, positions)
+        outcome = int(timeline.columns["outcome"][end_row]) if end_row >= 0 else 0
+        ended = (slug_of(Outcome, outcome) if outcome > Outcome.OK else "woken") or "" if end_row >= 0 else ""
     return WaitGroup(
         label=label,
         service=timeline.label,
@@ -183,11 +189,12 @@ def _group(
         longest_ns=longest.longest_ns,
         longest_by=timeline.name_of(scope),
         site=site,
-        woken_by=woken_by,
+        ended=ended,
+        ended_by=ended_by,
     )
 
 
-def _woken_by(position: int, end_row: int, timelines: list[ProcessTimeline], positions: dict[int, int]) -> str:
+def _ended_by(position: int, end_row: int, timelines: list[ProcessTimeline], positions: dict[int, int]) -> str:
     wake = wake_of(timelines, positions, position, end_row) if end_row >= 0 else None
     if wake is None:
         return ""

@@ -273,7 +273,7 @@ class Describer:
         outcome = kind.slug.partition(".")[2]
         if kind == EventKind.ERROR_RAISED and int(columns["seq"][row]) in self._unhandled[process]:
             outcome = "unhandled"
-        error = str(attrs.get("type", "error")).removeprefix("__main__.")
+        error = str(attrs.get("type", "error"))
         return known | {
             "kind": "error",
             "name": error,

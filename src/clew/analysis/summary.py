@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -63,15 +63,16 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class BusyScope:
-    """A task or thread, and how long it ran."""
+    """A task or thread, or several of one function created in one place, and how long they ran."""
 
     name: str
     service: str
+    count: int
     total_ns: int
     steps: int
     longest_ns: int
     site: str
-    """Where the task was created."""
+    """Where they were created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,12 +259,12 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
 
 
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
-    """List the tasks and threads that ran longest, by the time of their steps.
+    """List the tasks and threads that ran longest, by the time of their steps; those that are alike together.
 
     The time of a step is wall-clock time between two awaits: it includes waiting for the
     GIL and for blocking calls.
     """
-    found: list[BusyScope] = []
+    groups: dict[tuple[str, str, str], list[_Busy]] = defaultdict(list)
     for timeline in timelines:
         steps = timeline.steps
         is_run = ~_is_main_job(timeline)
@@ -276,15 +277,26 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
         totals = np.add.reduceat(durations, firsts)
         longest = np.maximum.reduceat(durations, firsts)
         counts = np.diff(np.append(firsts, len(scopes)))
-        for i in np.argsort(-totals, kind="stable")[:limit].tolist():
-            scope = int(scopes[firsts[i]])
-            found.append(
-                BusyScope(
-                    timeline.name_of(scope), timeline.label, int(totals[i]), int(counts[i]), int(longest[i]),
-                    timeline.place_of(timeline.creation_site_of(scope)),
-                )
-            )  # fmt: skip
+        for busy in map(_Busy, scopes[firsts].tolist(), totals.tolist(), counts.tolist(), longest.tolist()):
+            row = timeline.data.entities.get(busy.scope)
+            function = row[3] if row is not None and row[1] == EntityKind.TASK else ""
+            place = timeline.place_of(row[5]) if row is not None else ""
+            groups[timeline.label, function or timeline.name_of(busy.scope), place].append(busy)
+    names = {timeline.label: timeline for timeline in timelines}
+    found: list[BusyScope] = []
+    for (service, name, site), members in groups.items():
+        total = sum(busy.total_ns for busy in members)
+        name = names[service].name_of(members[0].scope) if len(members) == 1 else name
+        steps_run, longest_ns = sum(busy.steps for busy in members), max(busy.longest_ns for busy in members)
+        found.append(BusyScope(name, service, len(members), total, steps_run, longest_ns, site))
     return tuple(sorted(found, key=lambda busy: (-busy.total_ns, busy.name))[:limit])
+
+
+class _Busy(NamedTuple):
+    scope: int
+    total_ns: int
+    steps: int
+    longest_ns: int
 
 
 def _is_main_job(timeline: ProcessTimeline) -> Any:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FEW = 6
 """How many lines a section of the overview has."""
+LEAST = 2
+"""How many lines a section has, however little they tell."""
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +117,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
         ],
         "busiest": [
             {
-                "name": b.name, "service": b.service, "total_ns": b.total_ns, "steps": b.steps,
+                "name": b.name, "service": b.service, "count": b.count, "total_ns": b.total_ns, "steps": b.steps,
                 "longest_ns": b.longest_ns, "created_at": b.site,
             }
             for b in summary.busiest
@@ -124,7 +126,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
             {
                 "for": w.label, "service": w.service, "count": w.count, "unfinished": w.unfinished,
                 "total_ns": w.total_ns, "longest_ns": w.longest_ns, "longest_by": w.longest_by, "site": w.site,
-                "woken_by": w.woken_by,
+                "ended": w.ended, "ended_by": w.ended_by,
             }
             for w in summary.waits
         ],
@@ -276,7 +278,7 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
         (
             f"{error.count:,}×",
             "unhandled" if error.unhandled else "",
-            text.fit(f"{error.type}: {error.message}" if error.message else error.type, 60),
+            text.fit(": ".join(filter(None, (text.short_type(error.type), error.message))), 60),
             f"{error.service}  {error.site}",
         )
         for error in summary.errors[:limit]
@@ -287,14 +289,16 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
 
 
 def _busiest(summary: Summary, limit: int) -> list[str]:
+    # Beyond the first few, what ran for next to no time tells nothing.
+    told = [b for i, b in enumerate(summary.busiest[:limit]) if i < LEAST or b.total_ns * 1000 >= summary.duration_ns]
     rows = [
         (
             duration(busy.total_ns),
             f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
-            text.fit(busy.name, 36),
+            text.fit(busy.name, 36) + (f"  × {busy.count:,}" if busy.count > 1 else ""),
             f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
         )
-        for busy in summary.busiest[:limit]
+        for busy in told
     ]
     return text.columns(rows, "rlll") if rows else []
 
@@ -302,13 +306,14 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
 def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for wait in summary.waits[:limit]:
-        ended = f"woken by {wait.woken_by}" if not wait.woken_by.startswith("served by ") else wait.woken_by
+        ended = {"timeout": "timed out", "ok": ""}.get(wait.ended, wait.ended)
+        ended = f"{ended} by {wait.ended_by}" if wait.ended_by else "" if ended == "woken" else ended
         rows.append(
             (
                 duration(wait.longest_ns),
                 f"{wait.count:,}×",
                 text.fit(wait.label, 32),
-                f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36) if wait.woken_by else "",
+                f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36),
                 f"{wait.service}  {text.fit(wait.longest_by, 28)}  {wait.site}",
             )
         )

@@ -150,13 +150,15 @@ def _name(node: Node) -> str:
     """Say what it is; a word for its kind where the name does not tell."""
     facts = node.facts
     name = facts.group if node.count > 1 else facts.name
-    if facts.kind == "visit":
+    if facts.kind == "error":
+        name = text.short_type(name)
+    elif facts.kind == "visit":
         name = f"in {name}"
     elif facts.kind == "request":
         name = f"{facts.service} serves {name}"
     elif facts.kind == "wait":
         name = f"wait {name}" if name != "sleep" else name
-    elif facts.kind not in ("effect", "error", "gap"):
+    elif facts.kind not in ("effect", "gap"):
         name = f"{facts.kind} {name}"
     if facts.detail:
         name += f"{': ' if facts.kind in ('error', 'log', 'gap') else ' → '}{' '.join(facts.detail.split())}"

@@ -54,6 +54,11 @@ def cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
+def short_type(name: str) -> str:
+    """Write the name of a class without its module: ``asyncio.exceptions.CancelledError``."""
+    return name.rpartition(".")[2] or name
+
+
 def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") -> list[str]:
     """Lay out rows in columns.
 
