@@ -264,8 +264,8 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
     The time of a step is wall-clock time between two awaits: it includes waiting for the
     GIL and for blocking calls.
     """
-    groups: dict[tuple[str, str, str], list[_Busy]] = defaultdict(list)
-    for timeline in timelines:
+    groups: dict[tuple[int, str, str], list[_Busy]] = defaultdict(list)
+    for position, timeline in enumerate(timelines):
         steps = timeline.steps
         is_run = ~_is_main_job(timeline)
         scopes, durations = steps.scope[is_run], (steps.end_ns - steps.start_ns)[is_run]
@@ -281,14 +281,14 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
             row = timeline.data.entities.get(busy.scope)
             function = row[3] if row is not None and row[1] == EntityKind.TASK else ""
             place = timeline.place_of(row[5]) if row is not None else ""
-            groups[timeline.label, function or timeline.name_of(busy.scope), place].append(busy)
-    names = {timeline.label: timeline for timeline in timelines}
+            groups[position, function or timeline.name_of(busy.scope), place].append(busy)
     found: list[BusyScope] = []
-    for (service, name, site), members in groups.items():
+    for (position, function, site), members in groups.items():
+        timeline = timelines[position]
         total = sum(busy.total_ns for busy in members)
-        name = names[service].name_of(members[0].scope) if len(members) == 1 else name
+        name = timeline.name_of(members[0].scope) if len(members) == 1 else function
         steps_run, longest_ns = sum(busy.steps for busy in members), max(busy.longest_ns for busy in members)
-        found.append(BusyScope(name, service, len(members), total, steps_run, longest_ns, site))
+        found.append(BusyScope(name, timeline.label, len(members), total, steps_run, longest_ns, site))
     return tuple(sorted(found, key=lambda busy: (-busy.total_ns, busy.name))[:limit])
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from clew.analysis.runs import find_run, find_spans, runs_of
 from clew.analysis.summary import summary_of
 from clew.analysis.timeline import timelines_of
 from clew.cli import text
+from clew.cli.report import timestamp
 from clew.cli.text import duration, moment, plural
 from clew.format.reader import open_recording
 from clew.model.errors import UsageError
@@ -85,7 +86,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "recording": {
             "id": summary.id,
             "service": summary.service,
-            "started_at": _timestamp(summary.started_ns),
+            "started_at": timestamp(summary.started_ns),
             "duration_ns": summary.duration_ns,
             "events": summary.events,
             "dropped": summary.dropped,
@@ -149,11 +150,6 @@ def run_json(run: Run) -> dict[str, Any]:
         "errors": run.errors,
         "spans": len(run.spans),
     }
-
-
-def _timestamp(ns: int) -> str:
-    """Write a Unix time as ISO 8601 in UTC, to the microsecond."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ns % 10**9 // 1000:06}Z"
 
 
 def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
@@ -306,8 +302,9 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
 def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for wait in summary.waits[:limit]:
-        ended = {"timeout": "timed out", "ok": ""}.get(wait.ended, wait.ended)
-        ended = f"{ended} by {wait.ended_by}" if wait.ended_by else "" if ended == "woken" else ended
+        ended = {"timeout": "timed out", "ok": "", "woken": ""}.get(wait.ended, wait.ended)
+        if wait.ended_by and wait.ended in ("woken", "cancelled", "served"):
+            ended = f"{wait.ended} by {wait.ended_by}"
         rows.append(
             (
                 duration(wait.longest_ns),

@@ -178,13 +178,13 @@ def _notes(node: Node, run: Run, threshold_ns: int) -> list[str]:
         notes.append(f"ready but not running for {duration(facts.ready_ns)}: something else ran")
     if facts.longest_ns and facts.longest_ns >= LONG_STEP_NS:
         notes.append(f"held up its loop for {duration(facts.longest_ns)}")
-    if facts.woken is not None:
+    if facts.woken is not None and (facts.outcome != "timeout" or facts.woken.how == "event"):
         notes.append(_woken(facts, facts.woken))
     return notes
 
 
 def _woken(facts: Facts, woken: Woken) -> str:
-    verb = "cancelled" if facts.outcome == "cancelled" else "timed out" if facts.outcome == "timeout" else "woken"
+    verb = "cancelled" if facts.outcome == "cancelled" else "woken"
     if woken.how != "event":
         return f"{verb} by {'a timer' if woken.how == 'timer' else 'I/O'}"
     who = f"{verb} by {woken.scope}"

@@ -60,7 +60,7 @@ def short_type(name: str) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") -> list[str]:
-    """Lay out rows in columns.
+    """Lay out rows in columns; on a terminal, lines are cut to its width.
 
     Args:
         rows: Cells; every row of one length.
@@ -69,12 +69,14 @@ def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") ->
     """
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines: list[str] = []
+    most = terminal_width(most=1000) if sys.stdout.isatty() else None
     for row in rows:
         cells = [
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(row, widths, align, strict=True)
         ]
-        lines.append((indent + "  ".join(cells)).rstrip())
+        line = (indent + "  ".join(cells)).rstrip()
+        lines.append(cut(line, most) if most is not None else line)
     return lines
 
 
