@@ -68,5 +68,3 @@ def rows_of_table(draw: Any, table: schema.TableSpec) -> tuple[Any, ...]:
         draw(TEXTS if column.holds == "string" else st.integers(0, 2 ** (8 * column.width) - 1))
         for column in table.columns
     )
-
-

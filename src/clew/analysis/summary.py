@@ -178,26 +178,53 @@ def process_summary(timeline: ProcessTimeline) -> ProcessSummary:
 
 
 def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
-    """Group the errors by type, message and place; unhandled ones first, then the most frequent."""
-    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    """Group the errors by type, message and place; unhandled ones first, then the most frequent.
+
+    An error that was seen more than once, as it was raised, logged and not handled, is one.
+    """
+    groups: dict[_ErrorKey, list[int]] = {}
     for timeline in timelines:
         columns = timeline.columns
+        known: dict[int, _ErrorKey] = {}
+        unhandled: set[int] = set()
         wanted = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
         for row in np.flatnonzero(np.isin(columns["kind"], wanted)).tolist():
-            attrs = _attrs(timeline, int(columns["seq"][row]))
-            key = (
+            seq, first = int(columns["seq"][row]), int(columns["cause"][row])
+            attrs = _attrs(timeline, seq)
+            key = _ErrorKey(
                 str(attrs.get("type", "error")),
                 str(attrs.get("message", "")),
                 timeline.place_of(int(columns["site"][row])),
                 timeline.service,
             )
+            # The cause of a second event of an error is the first; but another error may be the cause, too.
+            is_again = columns["kind"][row] != EventKind.ERROR_RAISED and first in known and known[first].fits(key)
+            if is_again:
+                key = known[first]
             at = int(columns["t_ns"][row]) + timeline.shift_ns
             group = groups.setdefault(key, [0, 0, at])
-            group[0] += 1
-            group[1] += columns["kind"][row] == EventKind.ERROR_UNHANDLED
+            group[0] += not is_again
             group[2] = min(group[2], at)
-    result = [ErrorGroup(*key, count, int(unhandled), first) for key, (count, unhandled, first) in groups.items()]
+            identity = first if is_again else seq
+            known[seq] = key
+            if columns["kind"][row] == EventKind.ERROR_UNHANDLED and identity not in unhandled:
+                unhandled.add(identity)
+                group[1] += 1
+    result = [ErrorGroup(*key, count, unhandled, first) for key, (count, unhandled, first) in groups.items()]
     return tuple(sorted(result, key=lambda e: (-e.unhandled, -e.count, e.first_ns, e.type, e.message)))
+
+
+class _ErrorKey(NamedTuple):
+    """What errors of one group have in common."""
+
+    type: str
+    message: str
+    site: str
+    service: str
+
+    def fits(self, again: _ErrorKey) -> bool:
+        """Tell whether *again* may be of the same error, whose place is sometimes not known any more."""
+        return again in (self, self._replace(site=""))
 
 
 def _attrs(timeline: ProcessTimeline, seq: int) -> dict[str, Any]:
@@ -231,7 +258,7 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
             scope = int(scopes[firsts[i]])
             found.append(
                 BusyScope(
-                    timeline.name_of(scope), timeline.service, int(totals[i]), int(counts[i]), int(longest[i]),
+                    _scope_name(timeline, scope), timeline.service, int(totals[i]), int(counts[i]), int(longest[i]),
                     timeline.place_of(timeline.creation_site_of(scope)),
                 )
             )  # fmt: skip
@@ -240,12 +267,24 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
 
 def _is_main_job(timeline: ProcessTimeline) -> Any:
     """Tell which steps are the whole life of a thread: its function, not something it ran."""
-    ops = timeline.columns["op"][timeline.steps.rows]
+    rows = timeline.steps.rows
+    # A job has a future; one that a worker process was sent has it in another process.
+    is_sent = np.isin(timeline.columns["seq"][rows], list(timeline.data.remote_causes))
     return (
-        (ops == Operation.RUN)
+        (timeline.columns["op"][rows] == Operation.RUN)
         & (timeline.kinds_of(timeline.steps.scope) == EntityKind.THREAD)
-        & (timeline.columns["entity"][timeline.steps.rows] == 0)
+        & (timeline.columns["entity"][rows] == 0)
+        & ~is_sent
     )
+
+
+def _scope_name(timeline: ProcessTimeline, scope: int) -> str:
+    """Name a task or thread; the main thread of a worker process by the process."""
+    name = timeline.name_of(scope)
+    if name != "MainThread":
+        return name
+    process = next((row[2] for row in timeline.data.entities.values() if row[1] == EntityKind.PROCESS), "")
+    return name if process in ("", timeline.service, "MainProcess") else f"{process} {name}"
 
 
 def waits_summary_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[WaitGroup, ...]:
@@ -292,7 +331,7 @@ def _wait_group(timeline: ProcessTimeline, label: str, parts: list[_Waits]) -> W
         unfinished=sum(part.unfinished for part in parts),
         total_ns=sum(part.total_ns for part in parts),
         longest_ns=int(waits.end_ns[longest] - waits.start_ns[longest]),
-        longest_by=timeline.name_of(int(waits.scope[longest])),
+        longest_by=_scope_name(timeline, int(waits.scope[longest])),
         site=timeline.place_of(int(columns["site"][row])),
     )
 
