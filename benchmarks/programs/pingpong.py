@@ -50,7 +50,7 @@ async def ping_futures(n, box):
 async def play_futures():
     box = [None]
     tasks = [asyncio.ensure_future(ping_futures(ROUND_TRIPS, box)) for _ in range(2)]
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)

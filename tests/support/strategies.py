@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clew.convert.jsonl import DEFINITIONS
 from clew.convert.recording_writer import StreamContent, empty_columns
 from clew.format import schema
-from clew.model.kinds import EntityKind, EventKind
+from clew.model.kinds import EventKind
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 JSON_OBJECTS = st.dictionaries(

@@ -125,3 +125,16 @@ def steps_of_events(columns: Columns, steps: Steps) -> Numbers:
     ended = positions_of(columns["seq"][steps.rows], columns["cause"][ends])
     result[ends] = np.where(ended >= 0, ended, result[ends])
     return result
+
+
+def durations_of_events(columns: Columns, steps: Steps) -> Numbers:
+    """Return for each event how long what it stands for lasted, in ns; 0 if it has no duration.
+
+    A step's stands with its ``life.step``. A call's stands with its ``life.call_start`` if
+    it was short, or else with its ``life.call_end``: with one of them, so that sums are right.
+    """
+    kinds = columns["kind"]
+    is_call = (kinds == EventKind.LIFE_CALL_START) | (kinds == EventKind.LIFE_CALL_END)
+    result = np.where(is_call, columns["arg"], 0)
+    result[steps.rows] = np.where(steps.has_ended, steps.end_ns - steps.start_ns, 0)
+    return result

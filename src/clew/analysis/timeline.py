@@ -6,6 +6,8 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clew.analysis.calls import calls_of
 from clew.analysis.columns import as_arrays, look_up, table_of
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
@@ -16,11 +18,12 @@ from clew.format import schema
 from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from clew.analysis.calls import Calls
+    from clew.analysis.lifetimes import Lifetimes
     from clew.analysis.spans import Spans
+    from clew.analysis.steps import Steps
     from clew.analysis.waits import Waits
     from clew.format.reader import Recording, Stream
 
@@ -44,10 +47,26 @@ class ProcessTimeline:
         self.shift_ns = shift_ns
         self.data = stream.data
         self.columns = as_arrays(self.data.columns)
-        self.entities = table_of(self.data.entities, schema.ENTITIES)
-        self.spans_table = table_of(self.data.spans, schema.SPANS)
-        self.steps = steps_of(self.columns)
-        self.lifetimes = lifetimes_of(self.columns, self.entities)
+
+    @cached_property
+    def entities(self) -> dict[str, NDArray[Any]]:
+        """Its entities as columns."""
+        return table_of(self.data.entities, schema.ENTITIES)
+
+    @cached_property
+    def spans_table(self) -> dict[str, NDArray[Any]]:
+        """The definitions of its spans as columns."""
+        return table_of(self.data.spans, schema.SPANS)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """When each scope ran."""
+        return steps_of(self.columns)
+
+    @cached_property
+    def lifetimes(self) -> Lifetimes:
+        """When each task, thread and process lived."""
+        return lifetimes_of(self.columns, self.entities)
 
     @cached_property
     def step_of_event(self) -> NDArray[np.int64]:
@@ -207,7 +226,7 @@ def timelines_of(recording: Recording) -> list[ProcessTimeline]:
     """Return the processes of *recording* on one clock, whose 0 is the earliest event."""
     offsets = _wall_offsets(recording.streams)
     starts = [
-        min(stream.data.columns["t_ns"]) + offset
+        int(np.asarray(stream.data.columns["t_ns"]).min()) + offset
         for stream, offset in zip(recording.streams, offsets, strict=True)
         if len(stream.data)
     ]

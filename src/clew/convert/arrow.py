@@ -4,16 +4,21 @@ Texts that repeat (kinds, names, places) are dictionary-encoded: a row costs an 
 grouping a million events by kind touches a million bytes.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false
+# pyright: reportAttributeAccessIssue=false
+# pyarrow carries no types.
+
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clew.analysis.runs import runs_of
-from clew.analysis.steps import duration_of_events
+from clew.analysis.steps import durations_of_events
 from clew.analysis.summary import process_summary
 from clew.model.kinds import (
     SCOPE_KINDS,
@@ -21,13 +26,11 @@ from clew.model.kinds import (
     EventKind,
     Operation,
     Outcome,
-    SpanKind,
-    SpanRole,
     slug_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,25 +38,43 @@ if TYPE_CHECKING:
     from clew.analysis.timeline import ProcessTimeline
     from clew.model.kinds import Vocabulary
 
+MAX_DENSE = 1 << 20
 TABLES = ("processes", "runs", "spans", "events", "entities", "scopes", "sites", "edges")
 
 
-def tables_of(timelines: list[ProcessTimeline]) -> dict[str, pa.Table]:
-    """Return the tables of a recording, by the names of ``TABLES``."""
-    runs = runs_of(timelines)
-    events = pa.concat_tables([_events(timeline) for timeline in timelines])
-    entities = pa.concat_tables([_entities(timeline) for timeline in timelines])
-    scopes = [slug for kind in SCOPE_KINDS if (slug := slug_of(EntityKind, kind))]
-    return {
-        "processes": _processes(timelines),
-        "runs": _runs(runs),
-        "spans": pa.concat_tables([_spans(timeline, i, runs) for i, timeline in enumerate(timelines)]),
-        "events": events,
-        "entities": entities,
-        "scopes": entities.filter(pa.compute.is_in(entities["kind"].cast(pa.string()), pa.array(scopes))),
-        "sites": pa.concat_tables([_sites(timeline) for timeline in timelines]),
-        "edges": pa.concat_tables([_edges(timeline) for timeline in timelines]),
+def tables_of(timelines: list[ProcessTimeline], wanted: Iterable[str] = TABLES) -> dict[str, Any]:
+    """Return the tables of a recording.
+
+    Args:
+        timelines: Its processes.
+        wanted: Some of ``TABLES``; others are not built.
+    """
+    makers: dict[str, Callable[[list[ProcessTimeline]], Any]] = {
+        "processes": _processes,
+        "runs": lambda found: _runs(runs_of(found)),
+        "spans": _all_spans,
+        "events": lambda found: pa.concat_tables([_events(timeline) for timeline in found]),
+        "entities": _all_entities,
+        "scopes": _scopes,
+        "sites": lambda found: pa.concat_tables([_sites(timeline) for timeline in found]),
+        "edges": lambda found: pa.concat_tables([_edges(timeline) for timeline in found]),
     }
+    return {name: makers[name](timelines) for name in wanted}
+
+
+def _all_spans(timelines: list[ProcessTimeline]) -> pa.Table:
+    runs = runs_of(timelines)
+    return pa.concat_tables([_spans(timeline, i, runs) for i, timeline in enumerate(timelines)])
+
+
+def _all_entities(timelines: list[ProcessTimeline]) -> pa.Table:
+    return pa.concat_tables([_entities(timeline) for timeline in timelines])
+
+
+def _scopes(timelines: list[ProcessTimeline]) -> pa.Table:
+    entities = _all_entities(timelines)
+    kinds = [slug for kind in SCOPE_KINDS if (slug := slug_of(EntityKind, kind))]
+    return entities.filter(pc.is_in(entities["kind"].cast(pa.string()), pa.array(kinds)))
 
 
 def _events(timeline: ProcessTimeline) -> pa.Table:
@@ -62,7 +83,7 @@ def _events(timeline: ProcessTimeline) -> pa.Table:
     spans = timeline.span_of_event
     traces = {number: f"{row[1] << 64 | row[2]:032x}" for number, row in data.spans.items()}
     wall = _wall_offset(timeline)
-    place = _by_number(data.sites)
+    place = data.sites
     name = {number: row[2] or row[3] for number, row in data.entities.items()}
     kind_of = {number: slug_of(EntityKind, row[1]) or "" for number, row in data.entities.items()}
     cause = columns["cause"]
@@ -73,15 +94,15 @@ def _events(timeline: ProcessTimeline) -> pa.Table:
             "service": _constant(timeline.service, n),
             "seq": pa.array(columns["seq"]),
             "t_ns": pa.array(columns["t_ns"] + timeline.shift_ns),
-            "at": pa.array(columns["t_ns"] + wall).cast(pa.timestamp("ns", tz="UTC")),
+            "at": pa.array((columns["t_ns"] + wall) // 1000).cast(pa.timestamp("us")),
             "kind": _slugs(columns["kind"], EventKind),
             "op": _slugs(columns["op"], Operation),
             "outcome": _slugs(columns["outcome"], Outcome),
             "scope": _named(columns["scope"], name),
-            "scope_id": pa.array(columns["scope"]),
+            "scope_id": _positive(columns["scope"]),
             "entity": _named(columns["entity"], name),
             "entity_kind": _named(columns["entity"], kind_of),
-            "entity_id": pa.array(columns["entity"]),
+            "entity_id": _positive(columns["entity"]),
             "run": _named(spans, traces),
             "span": _named(spans, {number: row[9] for number, row in data.spans.items()}),
             "span_id": pa.array(spans),
@@ -89,19 +110,15 @@ def _events(timeline: ProcessTimeline) -> pa.Table:
             "line": _numbers(columns["site"], {number: row[2] for number, row in place.items()}),
             "function": _named(columns["site"], {number: row[3] for number, row in place.items()}),
             "wait_ns": pa.array(columns["wait_ns"]),
-            "duration_ns": _positive(duration_of_events(columns, timeline.steps)),
+            "duration_ns": _positive(durations_of_events(columns, timeline.steps)),
             "arg": pa.array(columns["arg"]),
             "cause": _positive(cause),
             "cause_process": _remote(
                 columns["seq"], {seq: f"{p:016x}" for seq, (p, _) in data.remote_causes.items()}, cause, process
             ),
-            "attrs": _sparse(columns["seq"], data.attrs),
+            "attrs": _named(columns["seq"], data.attrs),
         }
     )
-
-
-def _by_number(rows: dict[int, Any]) -> dict[int, Any]:
-    return rows
 
 
 def _wall_offset(timeline: ProcessTimeline) -> int:
@@ -127,38 +144,35 @@ def _slugs(numbers: NDArray[Any], vocabulary: Vocabulary) -> pa.Array:
 
 def _named(numbers: NDArray[Any], names: dict[int, str]) -> pa.Array:
     """Name the numbers of definitions; null for those that have none."""
-    defined = np.array(sorted(names), np.int64)
     texts: dict[str, int] = {}
-    codes = np.array([texts.setdefault(names[int(number)], len(texts)) for number in defined], np.int32)
-    if not len(defined):
-        return pa.DictionaryArray.from_arrays(
-            pa.array(np.zeros(len(numbers), np.int32), mask=np.ones(len(numbers), bool)), pa.array([""])
-        )
-    wanted = numbers.astype(np.int64)
-    at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
-    mask = defined[at] != wanted
-    return pa.DictionaryArray.from_arrays(pa.array(codes[at], mask=mask), pa.array(list(texts), pa.string()))
+    codes = np.fromiter((texts.setdefault(name, len(texts)) for name in names.values()), np.int32, len(names))
+    index = _looked_up(numbers, names, codes, -1)
+    return pa.DictionaryArray.from_arrays(pa.array(index, mask=index < 0), pa.array(list(texts), pa.string()))
 
 
 def _numbers(numbers: NDArray[Any], values: dict[int, int]) -> pa.Array:
-    """Give each number its value; null for those that have none."""
-    if not values:
-        return pa.nulls(len(numbers), pa.int64())
-    defined = np.array(sorted(values), np.int64)
-    found = np.array([values[int(number)] for number in defined], np.int64)
-    wanted = numbers.astype(np.int64)
-    at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
-    return pa.array(found[at], mask=defined[at] != wanted)
+    """Give each number its value, which is none below 0; null for those that have none."""
+    found = _looked_up(numbers, values, np.fromiter(values.values(), np.int64, len(values)), -1)
+    return pa.array(found, mask=found < 0)
+
+
+def _looked_up(wanted: NDArray[Any], keys: Iterable[int], values: NDArray[Any], default: int) -> NDArray[Any]:
+    """Return for each of *wanted* the value of that key, or *default*."""
+    known = np.fromiter(keys, np.int64, len(values))
+    top = int(known.max()) + 1 if len(known) else 0
+    if top <= MAX_DENSE + 10 * len(wanted):
+        # Numbers are given one after the other: a table of them is the quickest to ask.
+        table = np.full(top + 1, default, values.dtype)
+        table[known] = values
+        return table[np.minimum(wanted, top)]
+    order = np.argsort(known)
+    at = np.minimum(np.searchsorted(known[order], wanted.astype(np.int64)), len(known) - 1)
+    return np.where(known[order][at] == wanted, values[order][at], default)
 
 
 def _positive(values: NDArray[Any]) -> pa.Array:
     """Return numbers of which 0 means none."""
     return pa.array(values, mask=values <= 0)
-
-
-def _sparse(seq: NDArray[Any], texts: dict[int, str]) -> pa.Array:
-    """Return texts that few of the events have."""
-    return _named(seq, texts)
 
 
 def _remote(seq: NDArray[Any], remote: dict[int, str], cause: NDArray[Any], own: str) -> pa.Array:
@@ -213,7 +227,6 @@ def _runs(runs: list[Run]) -> pa.Table:
 
 def _spans(timeline: ProcessTimeline, position: int, runs: list[Run]) -> pa.Table:
     spans = [(run.id, span) for run in runs for span in run.spans if span.process == position]
-    data = timeline.data
     return _table(
         {
             "process": pa.string(), "service": pa.string(), "span_id": pa.int64(), "run": pa.string(),
@@ -306,6 +319,3 @@ def _table(columns: dict[str, Any], rows: Iterable[Sequence[Any]]) -> pa.Table:
     found = list(rows)
     cells = list(zip(*found, strict=True)) if found else [()] * len(columns)
     return pa.table({name: pa.array(values, kind) for (name, kind), values in zip(columns.items(), cells, strict=True)})
-
-
-__all__ = ["TABLES", "json", "tables_of"]

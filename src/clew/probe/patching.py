@@ -7,7 +7,6 @@ and ``isinstance`` see no difference.
 
 from __future__ import annotations
 
-import _signal
 import sys
 from types import FunctionType
 
@@ -103,11 +102,14 @@ def _of_the_program(error: BaseException) -> TracebackType | None:
 
 def _handler_codes() -> list[CodeType]:
     """Return the code of every signal handler written in Python."""
+    import signal  # once a hook failed, not before: it costs a millisecond
+
     codes: list[CodeType] = []
-    for number in _signal.valid_signals():
-        handler: Any = _signal.getsignal(number)
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
         handler = getattr(handler, "func", handler)  # a functools.partial
-        code = getattr(handler, "__code__", None) or getattr(getattr(type(handler), "__call__", None), "__code__", None)
+        call = handler if hasattr(handler, "__code__") else type(handler).__dict__.get("__call__")
+        code = getattr(call, "__code__", None)
         if code is not None:
             codes.append(code)
     return codes

@@ -8,7 +8,7 @@ it comes to an end.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
@@ -16,8 +16,6 @@ from clew.model.errors import ClewError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pyarrow as pa
 
 TIMEOUT_S = 60.0
 MEMORY_LIMIT = "4GB"
@@ -28,24 +26,31 @@ class SqlError(ClewError):
     """A query cannot be answered."""
 
 
+class Answer(NamedTuple):
+    """The rows of an answer, in the order the query gives them."""
+
+    names: list[str]
+    rows: list[tuple[Any, ...]]
+
+
 def query(
-    tables: Mapping[str, pa.Table], statement: str, *, timeout_s: float = TIMEOUT_S, memory_limit: str = MEMORY_LIMIT
-) -> pa.Table:
+    tables: Mapping[str, Any], statement: str, *, timeout_s: float = TIMEOUT_S, memory_limit: str = MEMORY_LIMIT
+) -> Answer:
     """Answer one SQL query over *tables*.
 
     Args:
-        tables: By the names the query may use.
+        tables: Arrow tables, by the names the query may use.
         statement: One statement that reads.
         timeout_s: The query is stopped after so many seconds.
         memory_limit: As DuckDB writes it, e.g. ``4GB``.
 
-    Returns:
-        The rows, in the order the query gives them.
-
     Raises:
         SqlError: The statement does not parse, does not read, fails, or takes too long.
     """
-    config = {"enable_external_access": "false", "memory_limit": memory_limit}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "enable_external_access": "false",
+        "memory_limit": memory_limit,
+    }
     with duckdb.connect(":memory:", config=config) as connection:
         for name, table in tables.items():
             connection.register(name, table)
@@ -54,7 +59,8 @@ def query(
         timer = threading.Timer(timeout_s, connection.interrupt)
         timer.start()
         try:
-            return connection.execute(statement).to_arrow_table()
+            found = connection.execute(statement)
+            return Answer([column[0] for column in found.description or ()], found.fetchall())
         except duckdb.InterruptException:
             raise SqlError(
                 "sql-timeout",
@@ -86,7 +92,7 @@ def _check(statement: str) -> None:
         )
 
 
-def _failed(error: Any, tables: Mapping[str, pa.Table]) -> SqlError:
+def _failed(error: Any, tables: Mapping[str, Any]) -> SqlError:
     return SqlError(
         "sql",
         f"the query fails: {_first_lines(error)}",
