@@ -122,3 +122,28 @@ def test_a_frozen_dataclass_fails_in_the_line_that_sets_it(record, capsys):
     shown = overview(recorded, capsys)
 
     assert [(e["count"], e["site"]) for e in shown["errors"]] == [(1, "program.py:11 <module>")]
+
+
+def test_tasks_of_one_function_are_one_line_unless_somebody_named_them(record, capsys):
+    """A server has a task for each request."""
+    recorded = record(
+        """
+        import asyncio
+
+        async def serve():
+            await asyncio.sleep(0)
+
+        async def main():
+            named = asyncio.create_task(serve(), name="first")
+            await asyncio.gather(named, *[asyncio.create_task(serve()) for _ in range(5)])
+
+        asyncio.run(main())
+        """
+    )
+
+    shown = overview(recorded, capsys)
+
+    steps = {busy["name"]: busy["steps"] for busy in shown["busiest"]}
+    assert steps["5 tasks serve"] == 10
+    assert steps["first"] == 2
+    assert "main (Task-1)" in steps

@@ -60,7 +60,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class BusyScope:
-    """A task or thread, and how long it ran."""
+    """A task or thread, or tasks that are alike, and how long they ran."""
 
     name: str
     service: str
@@ -238,8 +238,9 @@ def _attrs(timeline: ProcessTimeline, seq: int) -> dict[str, Any]:
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
     """List the tasks and threads that ran longest, by the time of their steps.
 
-    The time of a step is wall-clock time between two awaits: it includes waiting for the
-    GIL and for blocking calls.
+    Tasks that nobody named are taken together where they are of one function and created in
+    one place: a server has one for each request. The time of a step is wall-clock time
+    between two awaits: it includes waiting for the GIL and for blocking calls.
     """
     found: list[BusyScope] = []
     for timeline in timelines:
@@ -254,15 +255,29 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
         totals = np.add.reduceat(durations, firsts)
         longest = np.maximum.reduceat(durations, firsts)
         counts = np.diff(np.append(firsts, len(scopes)))
-        for i in np.argsort(-totals, kind="stable")[:limit].tolist():
-            scope = int(scopes[firsts[i]])
+        groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for i, scope in enumerate(scopes[firsts].tolist()):
+            groups[_alike(timeline, scope)].append(i)
+        for members in groups.values():
+            scope = int(scopes[firsts[members[0]]])
+            name = _scope_name(timeline, scope)
+            if len(members) > 1:
+                name = f"{len(members):,} tasks {timeline.data.entities[scope][3]}"
             found.append(
                 BusyScope(
-                    _scope_name(timeline, scope), timeline.service, int(totals[i]), int(counts[i]), int(longest[i]),
-                    timeline.place_of(timeline.creation_site_of(scope)),
+                    name, timeline.service, int(totals[members].sum()), int(counts[members].sum()),
+                    int(longest[members].max()), timeline.place_of(timeline.creation_site_of(scope)),
                 )
             )  # fmt: skip
     return tuple(sorted(found, key=lambda busy: (-busy.total_ns, busy.name))[:limit])
+
+
+def _alike(timeline: ProcessTimeline, scope: int) -> tuple[object, ...]:
+    """Return what unnamed tasks of one function and place have in common; what only *scope* has, else."""
+    row = timeline.data.entities.get(scope)
+    if row is not None and timeline.is_unnamed_task(scope):
+        return row[3], timeline.place_of(row[5])
+    return (scope,)
 
 
 def _is_main_job(timeline: ProcessTimeline) -> Any:
