@@ -45,7 +45,10 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--service", metavar="NAME", help="name of the service")
     parser.add_argument(
-        "--watch", metavar="PREFIX", action="append", help="record state of modules with this prefix; repeatable"
+        "--watch",
+        metavar="PREFIX",
+        action="append",
+        help="record reads and writes of variables: of module PREFIX, or of bank.Account, or bank.Account.balance; repeatable",
     )
     # Not an optional value: that would take the script for it. argparse looks for the
     # whole argument among its options before it splits it at the equals sign.
@@ -297,6 +300,7 @@ def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int
             f"clew: {supervisor.still_running} child process{'es' if supervisor.still_running > 1 else ''} of it still run and are recorded on [still-running]\n"
         )
     lines += _troubles(drains, collector.errors)
+    lines += _unwatched(supervisor.pid, drains)
     lines.append(f"clew: next: clew show {_relative(folder)}\n")
     return "".join(lines[:12])
 
@@ -324,6 +328,26 @@ def _troubles(drains: list[Drain], errors: list[str]) -> list[str]:
         for name, problem in drain.end.get("problems", {}).items():
             lines.append(f"clew: hook {name} failed and was switched off: {problem} [hook-failed]\n")
     return lines[:6]
+
+
+def _unwatched(pid: int, drains: list[Drain]) -> list[str]:
+    """Say which prefixes of ``--watch`` matched nothing in any process, if that can be told."""
+    ends: list[dict[str, Any]] = [drain.end["watch"] for drain in drains if "watch" in drain.end]
+    for drain in drains:
+        has_state = drain.kinds[EventKind.STATE_READ] or drain.kinds[EventKind.STATE_WRITE]
+        if "watch" not in drain.end and (drain.pid == pid or has_state):
+            return []  # it was killed, and has not said what it found
+    first = ends[0].get("unmatched", ()) if ends else ()
+    unmatched = [prefix for prefix in first if all(prefix in end.get("unmatched", ()) for end in ends)]
+    if not unmatched:
+        return []
+    from clew.probe.watch.selection import unknown
+
+    merged: dict[str, Any] = {"unmatched": unmatched, "refused": {}, "known": []}
+    for end in ends:
+        merged["refused"] |= end.get("refused", {})
+        merged["known"] += end.get("known", ())
+    return unknown(merged)
 
 
 def _relative(folder: Path) -> str:

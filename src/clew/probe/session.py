@@ -71,6 +71,7 @@ class Session:
         self.has_ended = False
         self.problems: dict[str, str] = {}
         self.at_begin: list[Callable[[], None]] = []
+        self.at_end: list[Callable[[], dict[str, Any]]] = []
 
     def begin(self) -> None:
         """Make the ring, write the head of the stream, and let events in.
@@ -240,6 +241,8 @@ class Session:
         buffer.emit_at(EventKind.LIFE_PROCESS_END, PROCESS_ENTITY, 0)
         if self.problems:
             values["problems"] = self.problems
+        for action in self.at_end:
+            values |= action()
         if definitions.unnamed:
             values["unnamed_entities"] = definitions.unnamed
         journal.write_end(values)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 USER, LIBRARY, HIDDEN, END = 0, 1, 2, 3
+"""Tiers; END is hidden code beyond which no walk goes (``end_at``)."""
 
 MAX_CODES = 8192
 """Code objects remembered; beyond it all are forgotten and met anew, so that a program
@@ -194,6 +195,13 @@ def site_of_code(code: CodeType, offset: int) -> int:
     return number
 
 
+def define_site(file: str, line: int, function: str) -> int:
+    """Give a place in a source file its number; the caller keeps it."""
+    number = _next_site() & 0xFFFF_FFFF
+    journal.write_site((number, file, line, function))
+    return number
+
+
 def site_of_line(frame: FrameType) -> int:
     """Return the site of the line at which *frame* stands, whatever the instruction.
 
@@ -226,7 +234,7 @@ def stack_of(frame: FrameType | None, limit: int) -> list[Any]:
     """Return the sites of *frame* and its callers, innermost first, hidden ones left out."""
     stack: list[int] = []
     while frame is not None and len(stack) < limit:
-        if tier_of(frame.f_code) != HIDDEN:
+        if tier_of(frame.f_code) < HIDDEN:
             stack.append(site_of(frame))
         frame = frame.f_back
     return stack
