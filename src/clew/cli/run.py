@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ _SENT_BY_KERNEL = 0x80  # SI_KERNEL: from the terminal, which sent it to the pro
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.usage = "clew run [options] [--] script.py args…  |  clew run [options] -m module args…"
+    parser.usage = "clew run [options] [--] script.py args…  |  clew run [options] -m module args…  |  clew run [options] command args…"
     parser.add_argument(
         "-o", "--output", metavar="RECORDING", help="folder to record into (default .clew/NAME-START.clew)"
     )
@@ -113,14 +114,30 @@ def _target(args: argparse.Namespace) -> list[str]:
             "usage", "no program is named", "expected a script, or -m and a module", "try: clew run app.py"
         )
     script = Path(target[0])
-    if not script.exists():
-        raise UsageError(
-            "no-script",
-            f"there is no script {target[0]!r}",
-            "expected a Python file",
-            "check the path; the working folder is " + str(Path.cwd()),
-        )
-    return target
+    if script.exists() and (not script.is_dir() or (script / "__main__.py").exists()):
+        return target
+    return [_command(target[0]), *target[1:]]
+
+
+def _command(name: str) -> str:
+    """Return the script of a command that is installed beside clew, as in ``clew run pytest``."""
+    command = Path(sys.executable).parent / name
+    is_name = Path(name).name == name
+    if is_name and command.is_file():
+        with command.open("rb") as file:
+            first, second = file.readline(256), file.readline(256)
+        # Where the path of the interpreter is long, a shell starts it from the second line.
+        if first.startswith(b"#!") and (b"python" in first or second.startswith(b"'''exec' ")):
+            return str(command)
+    elsewhere = shutil.which(name) if is_name else None
+    raise UsageError(
+        "no-script",
+        f"there is no script {name!r}" + (f", and {elsewhere} is not of this Python" if elsewhere else ""),
+        f"expected a Python file, or a Python command in {command.parent}",
+        f"install clew where {elsewhere} is, or name a module with -m"
+        if elsewhere
+        else f"check the path; the working folder is {Path.cwd()}",
+    )
 
 
 def _make_folder(settings: config.Config, target: list[str]) -> tuple[Path | None, str]:
