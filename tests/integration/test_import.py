@@ -7,7 +7,6 @@ import io
 import json
 import os
 import tempfile
-from array import array
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from tests.support.recordings import Process, write
 from tests.support.strategies import contents_of_streams
 
 from clew.cli.main import main
-from clew.convert.jsonl import DEFINITIONS, lines_of
+from clew.convert.jsonl import lines_of
 from clew.convert.jsonl_import import MAX_LINE, LineError, read_lines
-from clew.convert.recording_writer import RecordingWriter, StreamContent, empty_columns
-from clew.format import schema
+from clew.convert.recording_writer import RecordingWriter
 from clew.format.reader import Recording, open_recording
 
 HEAD = {"record": "process", "process": "00000000000000a1", "head": {}}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clew.convert.jsonl import DEFINITIONS
 from clew.convert.recording_writer import StreamContent, empty_columns
 from clew.format import schema
-from clew.model.kinds import EntityKind, EventKind
+from clew.model.kinds import EventKind
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 JSON_OBJECTS = st.dictionaries(
@@ -68,5 +68,3 @@ def rows_of_table(draw: Any, table: schema.TableSpec) -> tuple[Any, ...]:
         draw(TEXTS if column.holds == "string" else st.integers(0, 2 ** (8 * column.width) - 1))
         for column in table.columns
     )
-
-

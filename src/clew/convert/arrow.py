@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from clew.analysis.timeline import ProcessTimeline
     from clew.model.kinds import Vocabulary
 
+MAX_DENSE = 1 << 20
 TABLES = ("processes", "runs", "spans", "events", "entities", "scopes", "sites", "edges")
 
 
@@ -143,28 +144,30 @@ def _slugs(numbers: NDArray[Any], vocabulary: Vocabulary) -> pa.Array:
 
 def _named(numbers: NDArray[Any], names: dict[int, str]) -> pa.Array:
     """Name the numbers of definitions; null for those that have none."""
-    defined = np.array(sorted(names), np.int64)
     texts: dict[str, int] = {}
-    codes = np.array([texts.setdefault(names[int(number)], len(texts)) for number in defined], np.int32)
-    if not len(defined):
-        return pa.DictionaryArray.from_arrays(
-            pa.array(np.zeros(len(numbers), np.int32), mask=np.ones(len(numbers), bool)), pa.array([""])
-        )
-    wanted = numbers.astype(np.int64)
-    at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
-    mask = defined[at] != wanted
-    return pa.DictionaryArray.from_arrays(pa.array(codes[at], mask=mask), pa.array(list(texts), pa.string()))
+    codes = np.fromiter((texts.setdefault(name, len(texts)) for name in names.values()), np.int32, len(names))
+    index = _looked_up(numbers, names, codes, -1)
+    return pa.DictionaryArray.from_arrays(pa.array(index, mask=index < 0), pa.array(list(texts), pa.string()))
 
 
 def _numbers(numbers: NDArray[Any], values: dict[int, int]) -> pa.Array:
-    """Give each number its value; null for those that have none."""
-    if not values:
-        return pa.nulls(len(numbers), pa.int64())
-    defined = np.array(sorted(values), np.int64)
-    found = np.array([values[int(number)] for number in defined], np.int64)
-    wanted = numbers.astype(np.int64)
-    at = np.minimum(np.searchsorted(defined, wanted), len(defined) - 1)
-    return pa.array(found[at], mask=defined[at] != wanted)
+    """Give each number its value, which is none below 0; null for those that have none."""
+    found = _looked_up(numbers, values, np.fromiter(values.values(), np.int64, len(values)), -1)
+    return pa.array(found, mask=found < 0)
+
+
+def _looked_up(wanted: NDArray[Any], keys: Iterable[int], values: NDArray[Any], default: int) -> NDArray[Any]:
+    """Return for each of *wanted* the value of that key, or *default*."""
+    known = np.fromiter(keys, np.int64, len(values))
+    top = int(known.max()) + 1 if len(known) else 0
+    if top <= MAX_DENSE + 10 * len(wanted):
+        # Numbers are given one after the other: a table of them is the quickest to ask.
+        table = np.full(top + 1, default, values.dtype)
+        table[known] = values
+        return table[np.minimum(wanted, top)]
+    order = np.argsort(known)
+    at = np.minimum(np.searchsorted(known[order], wanted.astype(np.int64)), len(known) - 1)
+    return np.where(known[order][at] == wanted, values[order][at], default)
 
 
 def _positive(values: NDArray[Any]) -> pa.Array:

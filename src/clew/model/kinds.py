@@ -7,6 +7,7 @@ changed or reused. The names people see are the slugs (``sync.acquire``).
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ class SpanRole(IntEnum):
 Vocabulary: TypeAlias = "type[EventKind | EntityKind | Operation | Outcome | SpanKind | SpanRole]"
 
 
+@lru_cache(maxsize=1024)
 def slug_of(vocabulary: Vocabulary, number: int) -> str | None:
     """Return the name people see for *number*, None where a newer recorder knew more names."""
     try:
