@@ -42,12 +42,12 @@ def measure(plan: Plan) -> Section:
         for name, label in _names(loop).items():
             mine = figures[f"{loop} {name}"]
             whole = mine["step_process_ns"] - plain["step_process_ns"]
-            lost = mine["lost"].median if "lost" in mine else 0.0
+            lost = f"{mine['lost'].median:.1%}" if "lost" in mine else ""
             if "events" in mine:
-                lost = mine["dropped"].median / mine["events"].median
+                lost = f"{mine['dropped'].median / mine['events'].median:.1%}"
             queue = (mine["queue_ns"] - plain["queue_ns"]).text() if "queue_ns" in mine else ""
             times = f"{costs[name].median / costs['clew'].median:.1f}"
-            rows.append((loop, label, costs[name].text(), times, whole.text(), f"{lost:.1%}", queue))
+            rows.append((loop, label, costs[name].text(), times, whole.text(), lost, queue))
         rows.append((loop, "*(the step itself)*", plain["step_ns"].text(), "", "", "", plain["queue_ns"].text()))
         targets.append(Target(f"a loop step, {loop}", 1500, costs["clew"].median, " ns", BECAUSE[loop]))
         ratio = costs["otel"].median / costs["clew"].median
