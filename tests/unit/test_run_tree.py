@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.recordings import Process, write
@@ -19,8 +20,8 @@ K, Op = EventKind, Operation
 class Served(Process):
     """A process that serves one request of 100 ms in a task of its own."""
 
-    def __init__(self, **head: object) -> None:
-        super().__init__(**head)  # type: ignore[arg-type]
+    def __init__(self, **head: Any) -> None:
+        super().__init__(**head)
         self.span("process", role=SpanRole.RUN, trace=500)
         self.run = self.span("GET /", role=SpanRole.RUN, kind=SpanKind.SERVER)
         self.handler = self.task("handler", "serve")

@@ -166,9 +166,8 @@ def _explanation(found: _Unhandled, error: str, where: str, occurrences: int) ->
     for link in cast("list[Any]", found.attrs.get("chain") or [])[:1]:
         if isinstance(link, dict):
             said += f"It followed from {_error_name(cast('dict[str, Any]', link))}. "
-    parts = [
-        _error_name(part) for part in cast("list[Any]", found.attrs.get("exceptions") or []) if isinstance(part, dict)
-    ]
+    held = cast("list[Any]", found.attrs.get("exceptions") or [])
+    parts = [_error_name(cast("dict[str, Any]", part)) for part in held if isinstance(part, dict)]
     if parts:
         said += f"It holds {'; '.join(parts[:MAX_PARTS])}{' …' if len(parts) > MAX_PARTS else ''}. "
     created = _site(stream, _entity(found, 5))

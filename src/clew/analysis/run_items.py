@@ -23,7 +23,7 @@ import numpy as np
 
 from clew.analysis.columns import positions_of
 from clew.analysis.processes import START_EFFECTS
-from clew.analysis.runs import MAIN_SPAN
+from clew.analysis.runs import ERRORS, MAIN_SPAN, error_rows, owning_spans
 from clew.model.kinds import EntityKind, EventKind, Outcome
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from clew.analysis.runs import Run
     from clew.analysis.timeline import ProcessTimeline
 
-ERRORS = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
-MARKS = (*ERRORS, EventKind.LOG_RECORD, EventKind.CUSTOM_EVENT)
+NOTES = (EventKind.LOG_RECORD, EventKind.CUSTOM_EVENT)
 WRONG = (Outcome.FAILED, Outcome.CANCELLED, Outcome.TIMEOUT)
 
 
@@ -243,31 +242,15 @@ class _Gathering:
     def marks(self, process: int, spans: NDArray[Any]) -> _Block:
         """Return errors, log records and custom events in *spans*."""
         timeline, columns = self._timelines[process], self._timelines[process].columns
-        rows = np.flatnonzero(np.isin(columns["kind"], MARKS))
-        scopes, owned = columns["scope"][rows], columns["span"][rows].copy()
-        # How a scope itself ended is noted by its scheduler, outside of its context.
-        ids, defined = timeline.entities["id"], timeline.entities["span"]
-        is_own_end = (scopes > 0) & (columns["entity"][rows] == scopes)
-        is_own_end &= (timeline.kinds_of(scopes) == EntityKind.TASK) | (timeline.kinds_of(scopes) == EntityKind.THREAD)
-        at = positions_of(ids, scopes[is_own_end])
-        owned[is_own_end] = np.where(at >= 0, defined[at], owned[is_own_end]) if len(ids) else owned[is_own_end]
+        rows = np.union1d(np.flatnonzero(np.isin(columns["kind"], NOTES)), error_rows(timeline))
+        scopes, owned = columns["scope"][rows], owning_spans(timeline, rows)
         is_inside = np.isin(owned, spans)
         rows, scopes, owned = rows[is_inside], scopes[is_inside], owned[is_inside]
-        rows, scopes, owned = self._without_repeats(timeline, rows, scopes, owned)
         alike = [self._mark_key(process, row) for row in rows.tolist()]
         times = columns["t_ns"][rows] + timeline.shift_ns
         is_wrong = np.isin(columns["kind"][rows], ERRORS)
         parents = self._items_at(process, scopes, owned)
         return _block(ItemKind.MARK, process, rows, parents, times, times, np.array(alike, np.int64), is_wrong)
-
-    @staticmethod
-    def _without_repeats(timeline: ProcessTimeline, rows: Numbers, *others: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Leave out that an error was handled or not, where the error itself is among *rows*."""
-        columns = timeline.columns
-        seqs = columns["seq"][rows[columns["kind"][rows] == EventKind.ERROR_RAISED]]
-        is_about = np.isin(columns["kind"][rows], (EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED))
-        kept = ~(is_about & np.isin(columns["cause"][rows], seqs))
-        return rows[kept], *(other[kept] for other in others)
 
     def _mark_key(self, process: int, row: int) -> int:
         timeline = self._timelines[process]

@@ -106,6 +106,12 @@ class Describer:
         """Return the items that are calls to something outside the process."""
         return np.array([i for i, span in enumerate(self._run.spans) if span.effect], np.int64)
 
+    def answers(self) -> list[int]:
+        """Return the items that are requests served in another process than the one that called."""
+        parents, processes = self._items.parent, self._items.process
+        spans = enumerate(self._run.spans)
+        return [i for i, span in spans if span.kind == "server" and processes[parents[i]] != span.process]
+
     def facts(self, item: int, *, alike: Numbers, since_ns: int) -> Facts:
         """Return what is known of *item*, one of *alike*; times since *since_ns*."""
         kind, ref = ItemKind(int(self._items.kind[item])), int(self._items.ref[item])

@@ -11,15 +11,20 @@ report: a root that ended before its children did gives the run a duration short
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clew.model.kinds import EventKind, Operation, Outcome, SpanKind, SpanRole, slug_of
+from clew.analysis.columns import look_up
+from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole, slug_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
 
+ERRORS = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
 LEAST_PREFIX = 4
 """Digits of an id by which a span is found: fewer mean too many."""
 MAIN_SPAN = 1
@@ -91,11 +96,34 @@ def runs_of(timelines: list[ProcessTimeline]) -> list[Run]:
     for position, timeline in enumerate(timelines):
         for trace, span in _spans(position, timeline):
             by_trace.setdefault(trace, []).append(span)
-        is_error = np.isin(timeline.columns["kind"], (EventKind.ERROR_RAISED, EventKind.ERROR_UNHANDLED))
-        spans, counts = np.unique(timeline.columns["span"][is_error], return_counts=True)
+        spans, counts = np.unique(owning_spans(timeline, error_rows(timeline)), return_counts=True)
         errors |= {(position, int(span)): int(count) for span, count in zip(spans, counts, strict=True)}
     runs = [_run(trace, spans, timelines, errors) for trace, spans in by_trace.items()]
     return sorted(runs, key=lambda run: (run.start_ns, run.id))
+
+
+def error_rows(timeline: ProcessTimeline) -> Numbers:
+    """Return where the errors of a process stand, each once: not that one was handled, or not, later."""
+    columns = timeline.columns
+    kinds = columns["kind"]
+    rows = np.flatnonzero(np.isin(kinds, ERRORS))
+    is_first = kinds[rows] == EventKind.ERROR_RAISED
+    is_first |= ~np.isin(columns["cause"][rows], columns["seq"][rows[is_first]])
+    return rows[is_first]
+
+
+def owning_spans(timeline: ProcessTimeline, rows: Numbers) -> NDArray[Any]:
+    """Return for each event of *rows* the span it is part of.
+
+    How a task or thread itself ended is noted by its scheduler, in another context than its
+    own: that is part of the span it was created in.
+    """
+    columns = timeline.columns
+    scopes, spans = columns["scope"][rows], columns["span"][rows].copy()
+    kinds = timeline.kinds_of(scopes)
+    is_own = (columns["entity"][rows] == scopes) & ((kinds == EntityKind.TASK) | (kinds == EntityKind.THREAD))
+    spans[is_own] = look_up(timeline.entities, "span", scopes[is_own])
+    return spans
 
 
 def _spans(position: int, timeline: ProcessTimeline) -> list[tuple[int, SpanRef]]:

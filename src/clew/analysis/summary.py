@@ -14,7 +14,7 @@ import numpy as np
 
 from clew.analysis.longest_waits import longest_waits_of
 from clew.analysis.processes import STARTS
-from clew.analysis.runs import Run, runs_of
+from clew.analysis.runs import Run, error_rows, runs_of
 from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
@@ -231,17 +231,11 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
     An error that was raised and then found to be handled, or not, is one error.
     """
     groups: dict[tuple[str, str, str, str], list[int]] = {}
-    wanted = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
     for timeline in timelines:
         columns = timeline.columns
-        kinds, seqs, causes = columns["kind"], columns["seq"], columns["cause"]
-        rows = np.flatnonzero(np.isin(kinds, wanted))
-        raised = set(seqs[rows[kinds[rows] == EventKind.ERROR_RAISED]].tolist())
-        unhandled = set(causes[rows[kinds[rows] == EventKind.ERROR_UNHANDLED]].tolist())
-        for row in rows.tolist():
-            kind, seq = int(kinds[row]), int(seqs[row])
-            if kind != EventKind.ERROR_RAISED and int(causes[row]) in raised:
-                continue
+        kinds, seqs = columns["kind"], columns["seq"]
+        unhandled = set(columns["cause"][kinds == EventKind.ERROR_UNHANDLED].tolist())
+        for row in error_rows(timeline).tolist():
             attrs = timeline.attrs_of(row)
             key = (
                 str(attrs.get("type", "error")),
@@ -252,7 +246,7 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
             at = int(columns["t_ns"][row]) + timeline.shift_ns
             group = groups.setdefault(key, [0, 0, at])
             group[0] += 1
-            group[1] += kind == EventKind.ERROR_UNHANDLED or seq in unhandled
+            group[1] += kinds[row] == EventKind.ERROR_UNHANDLED or int(seqs[row]) in unhandled
             group[2] = min(group[2], at)
     result = [ErrorGroup(*key, count, int(unhandled), first) for key, (count, unhandled, first) in groups.items()]
     return tuple(sorted(result, key=lambda e: (-e.unhandled, -e.count, e.first_ns, e.type, e.message)))
