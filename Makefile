@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo check format bench clean
+.PHONY: help test demo check format bench transparency clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml requirements-dev.txt hatch_build.py src/clew.pth
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ demo: $(STAMP) ## record the bundled bank and show it
 
 bench: $(STAMP) ## measure, beside the named peers
 	$(BIN)/python -m benchmarks
+
+transparency: $(STAMP) ## CPython's own tests, plain and recorded: MODULES='test_queue' ON=.venv-3.13/bin/python
+	$(BIN)/python tools/transparency.py $(if $(ON),--python $(ON)) $(MODULES)
 
 clean: ## remove what the verbs made
 	rm -rf $(VENV) .venv-* .clew dist build

@@ -64,7 +64,7 @@ def test_the_format_document_names_every_table_and_column():
 
     assert len(tables) >= 7
     for table in tables:
-        (row,) = re.findall(rf"^\| {table.number} .*$", text, re.MULTILINE)
+        (row,) = re.findall(rf"^\| {table.number} {table.name} .*$", text, re.MULTILINE)
         assert [c.name for c in table.columns if not re.search(rf"\b{c.number} `{c.name}` {c.width}\b", row)] == []
 
 

@@ -118,3 +118,32 @@ def test_a_failed_task_nobody_keeps_is_reported_as_soon_as_without_clew(record, 
     done = record(source)
 
     assert done.stdout == plain(source).stdout == "Task exception was never retrieved\nnext step\n"
+
+
+def test_a_callback_at_the_address_of_a_task_that_never_ended_is_no_task(record):
+    """The address of a task that was destroyed while it waited may become another object's."""
+    done = record(
+        """
+        import asyncio, gc
+
+        async def never():
+            await asyncio.get_running_loop().create_future()
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda loop, context: None)
+            tasks = [asyncio.Task(never()) for _ in range(50)]
+            await asyncio.sleep(0)
+            tasks.clear()
+            gc.collect()
+            futures = [asyncio.Future() for _ in range(1000)]  # of the size of a task up to 3.12
+            for future in futures:
+                loop.call_soon(future.done)
+            await asyncio.sleep(0)
+
+        asyncio.run(main())
+        """
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.problems == {}

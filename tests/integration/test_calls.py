@@ -623,23 +623,23 @@ def test_a_profiler_of_the_program_works(record, plain):
 
 @pytest.mark.skipif(not HAS_MONITORING, reason="sys.monitoring is there from 3.12 on")
 def test_other_tools_keep_their_tool_ids(record):
-    """The ids that debuggers, coverage and profilers use are free, as is one beside clew's."""
+    """The ids that debuggers, coverage, profilers and optimizers use are free."""
     done = record(
         """
         import sys
 
         mon = sys.monitoring
-        for tool in (mon.DEBUGGER_ID, mon.COVERAGE_ID, mon.PROFILER_ID, 3):
+        for tool in (mon.DEBUGGER_ID, mon.COVERAGE_ID, mon.PROFILER_ID, mon.OPTIMIZER_ID):
             mon.use_tool_id(tool, "mine")
         seen = []
-        mon.register_callback(3, mon.events.PY_START, lambda code, offset: seen.append(code.co_name))
-        mon.set_events(3, mon.events.PY_START)
+        mon.register_callback(mon.OPTIMIZER_ID, mon.events.PY_START, lambda code, offset: seen.append(code.co_name))
+        mon.set_events(mon.OPTIMIZER_ID, mon.events.PY_START)
 
         def work():
             pass
 
         work()
-        mon.set_events(3, 0)
+        mon.set_events(mon.OPTIMIZER_ID, 0)
         print(seen)
         """,
         options=FULL,

@@ -80,3 +80,28 @@ def test_an_eager_task_that_yields_at_once_is_one_task(record):
     assert len(done.of("life.task_start", entity="child")) == 1
     assert len(done.of("life.step", scope="child")) == 3
     assert len(done.of("life.task_end", entity="child")) == 1
+
+
+def test_an_eager_factory_may_make_tasks_of_another_class(record):
+    """A task that is none of asyncio's C class does not make the hook fail."""
+    done = record(
+        """
+        import asyncio
+
+        async def child():
+            await asyncio.sleep(0)
+            return 7
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            loop.set_task_factory(asyncio.create_eager_task_factory(asyncio.tasks._PyTask))
+            return await asyncio.create_task(child(), name="child")
+
+        print(asyncio.run(main()))
+        """
+    )
+
+    assert done.stdout == "7\n", done.stderr
+    assert done.problems == {}
+    (start,) = [e for e in done.of("life.task_start") if e.entity.type == "child"]
+    assert start.op == "eager"

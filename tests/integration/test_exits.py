@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from clew.format.reader import open_recording
+
 PREFIX = """
     import clew, os, sys
     for n in range(100):
@@ -209,6 +211,9 @@ def test_a_flag_beats_the_environment(record):
         (("run", "-o", "program.py", "program.py"), "output-exists"),
         (("run", "-o", "/proc/x/y", "program.py"), "output-not-writable"),
         (("run", "no-such.py"), "no-script"),
+        (("run", "no-such-command"), "no-script"),
+        (("run", "sh"), "no-script"),
+        (("run", "taken"), "no-script"),
         (("run",), "usage"),
         (("run", "-m"), "usage"),
         (("run", "--log-level", "LOUD", "program.py"), "setting-value"),
@@ -224,6 +229,17 @@ def test_misuse_is_one_line_and_starts_nothing(tmp_path, program, arguments, slu
 
     assert (done.returncode, done.stdout) == (2, "")
     assert one_line(done.stderr, slug), done.stderr
+
+
+def test_a_command_that_is_installed_beside_clew_needs_no_path(tmp_path):
+    """As people type it: ``clew run pytest …``; a folder of that name is not meant."""
+    (tmp_path / "pytest").mkdir()
+
+    done = clew("run", "-o", "r.clew", "--quiet", "pytest", "--version", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pytest ")
+    assert open_recording(tmp_path / "r.clew").streams[0].process["service"] == "pytest"
 
 
 def test_a_recording_goes_to_the_temporary_folder_if_it_must(tmp_path, program):

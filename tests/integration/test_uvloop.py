@@ -76,6 +76,30 @@ def test_uvloop_and_asyncio_give_the_same_recording(record):
     assert not uvloop_run.problems
 
 
+def test_a_timer_is_one_step_on_uvloop(record):
+    """``call_at`` is made of ``call_later``; the callback is recorded once for either."""
+    pytest.importorskip("uvloop", reason="uvloop has no build for this interpreter")
+    done = record(
+        """
+        import asyncio, uvloop
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            loop.call_later(float("inf"), print).cancel()
+            for schedule in (lambda call: loop.call_at(loop.time() + 0.01, call), lambda call: loop.call_later(0.01, call)):
+                over = asyncio.Event()
+                schedule(over.set)
+                await over.wait()
+
+        uvloop.run(main())
+        """
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.problems == {}
+    assert len([event for event in done.of("life.step") if event.op == "timer"]) == 2
+
+
 def test_a_failing_callback_reads_the_same_on_uvloop(record, plain):
     """The traceback that uvloop logs for a failing callback does not show clew."""
     pytest.importorskip("uvloop", reason="uvloop has no build for this interpreter")

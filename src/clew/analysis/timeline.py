@@ -201,9 +201,14 @@ class ProcessTimeline:
         if row is None:
             return f"#{entity}"
         name, type_name = row[2], row[3]
-        if row[1] == EntityKind.TASK and type_name and _UNNAMED_TASK.fullmatch(name):
+        if self.is_unnamed_task(entity):
             return f"{type_name} ({name})"
         return name or type_name or f"#{entity}"
+
+    def is_unnamed_task(self, entity: int) -> bool:
+        """Whether an entity is a task whose name says nothing, but whose function does."""
+        row = self.data.entities.get(entity)
+        return row is not None and row[1] == EntityKind.TASK and bool(row[3]) and bool(_UNNAMED_TASK.fullmatch(row[2]))
 
     def label_of(self, entity: int) -> str:
         """Name any entity with its kind: ``lock Bank.lock``, or ``lock of connect`` by who made it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,13 +44,16 @@ _SENT_BY_KERNEL = 0x80  # SI_KERNEL: from the terminal, which sent it to the pro
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.usage = "clew run [options] [--] script.py args…  |  clew run [options] -m module args…"
+    parser.usage = "clew run [options] [--] script.py args…  |  clew run [options] -m module args…  |  clew run [options] command args…"
     parser.add_argument(
         "-o", "--output", metavar="RECORDING", help="folder to record into (default .clew/NAME-START.clew)"
     )
     parser.add_argument("--service", metavar="NAME", help="name of the service")
     parser.add_argument(
-        "--watch", metavar="PREFIX", action="append", help="record state of modules with this prefix; repeatable"
+        "--watch",
+        metavar="PREFIX",
+        action="append",
+        help="record reads and writes of variables: of module PREFIX, or of bank.Account, or bank.Account.balance; repeatable",
     )
     # Not an optional value: that would take the script for it. argparse looks for the
     # whole argument among its options before it splits it at the equals sign.
@@ -110,14 +114,30 @@ def _target(args: argparse.Namespace) -> list[str]:
             "usage", "no program is named", "expected a script, or -m and a module", "try: clew run app.py"
         )
     script = Path(target[0])
-    if not script.exists():
-        raise UsageError(
-            "no-script",
-            f"there is no script {target[0]!r}",
-            "expected a Python file",
-            "check the path; the working folder is " + str(Path.cwd()),
-        )
-    return target
+    if script.exists() and (not script.is_dir() or (script / "__main__.py").exists()):
+        return target
+    return [_command(target[0]), *target[1:]]
+
+
+def _command(name: str) -> str:
+    """Return the script of a command that is installed beside clew, as in ``clew run pytest``."""
+    command = Path(sys.executable).parent / name
+    is_name = Path(name).name == name
+    if is_name and command.is_file():
+        with command.open("rb") as file:
+            first, second = file.readline(256), file.readline(256)
+        # Where the path of the interpreter is long, a shell starts it from the second line.
+        if first.startswith(b"#!") and (b"python" in first or second.startswith(b"'''exec' ")):
+            return str(command)
+    elsewhere = shutil.which(name) if is_name else None
+    raise UsageError(
+        "no-script",
+        f"there is no script {name!r}" + (f", and {elsewhere} is not of this Python" if elsewhere else ""),
+        f"expected a Python file, or a Python command in {command.parent}",
+        f"install clew where {elsewhere} is, or name a module with -m"
+        if elsewhere
+        else f"check the path; the working folder is {Path.cwd()}",
+    )
 
 
 def _make_folder(settings: config.Config, target: list[str]) -> tuple[Path | None, str]:
@@ -300,6 +320,7 @@ def _summary(
             f"clew: {supervisor.still_running} child process{'es' if supervisor.still_running > 1 else ''} of it still run and are recorded on [still-running]\n"
         )
     lines += _troubles(drains, collector.errors)
+    lines += _unwatched(supervisor.pid, drains)
     lines += [f"clew: found: {finding.title} [{finding.kind}]\n" for finding in findings[:MAX_FINDINGS]]
     if len(findings) > MAX_FINDINGS:
         lines.append(f"clew: found: {len(findings) - MAX_FINDINGS} more; --report FILE writes them all\n")
@@ -330,6 +351,26 @@ def _troubles(drains: list[Drain], errors: list[str]) -> list[str]:
         for name, problem in drain.end.get("problems", {}).items():
             lines.append(f"clew: hook {name} failed and was switched off: {problem} [hook-failed]\n")
     return lines[:6]
+
+
+def _unwatched(pid: int, drains: list[Drain]) -> list[str]:
+    """Say which prefixes of ``--watch`` matched nothing in any process, if that can be told."""
+    ends: list[dict[str, Any]] = [drain.end["watch"] for drain in drains if "watch" in drain.end]
+    for drain in drains:
+        has_state = drain.kinds[EventKind.STATE_READ] or drain.kinds[EventKind.STATE_WRITE]
+        if "watch" not in drain.end and (drain.pid == pid or has_state):
+            return []  # it was killed, and has not said what it found
+    first = ends[0].get("unmatched", ()) if ends else ()
+    unmatched = [prefix for prefix in first if all(prefix in end.get("unmatched", ()) for end in ends)]
+    if not unmatched:
+        return []
+    from clew.probe.watch.selection import unknown
+
+    merged: dict[str, Any] = {"unmatched": unmatched, "refused": {}, "known": []}
+    for end in ends:
+        merged["refused"] |= end.get("refused", {})
+        merged["known"] += end.get("known", ())
+    return unknown(merged)
 
 
 def _relative(folder: Path) -> str:

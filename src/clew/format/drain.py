@@ -24,10 +24,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from clew.format import ring
+from clew.format import ring, schema
 from clew.format.chunk import ChunkType, encode_json_chunk
 from clew.format.events import Definitions, Row, encode_event_chunk
 from clew.format.reader import STREAM_SUFFIX, Stream
+from clew.format.slots import slot_planes
+from clew.format.values import Values
 from clew.model.errors import FormatError
 from clew.model.kinds import EventKind
 
@@ -106,6 +108,7 @@ class Drain:
         self._waiting = 0
         self._waiting_since = 0
         self._rows: dict[int, list[Row]] = {}
+        self.values = Values()
         self._gaps = 0
         self._last_ns = 0
         self._unwritten = b""
@@ -235,7 +238,7 @@ class Drain:
             start = self.next_seq % self.capacity
             count = min(end - self.next_seq, self.capacity - start, CHUNK_EVENTS)
             piece = bytes(self._slots[start * ring.SLOT_SIZE : (start + count) * ring.SLOT_SIZE])
-            self._hold(self.next_seq, count, piece)
+            self._hold(self.next_seq, count, self.values.take(self.next_seq, piece))
             self.next_seq += count
             if self._waiting >= CHUNK_EVENTS:
                 self._write()
@@ -349,6 +352,10 @@ class Drain:
             elif kind == ring.RECORD_SPAN:
                 *numbers, name = fields
                 self._row(kind, (*map(int, numbers), name))
+            elif kind == ring.RECORD_TEXT:
+                number, text = fields
+                self.values.texts[int(number)] = text
+                self._row(kind, (int(number), text))
             elif kind == ring.RECORD_REMOTE_CAUSE:
                 self._row(kind, tuple(map(int, fields)))
 
@@ -376,6 +383,7 @@ class Drain:
             self._free()
             return
         rows, self._rows = self._rows, {}
+        rows.setdefault(ring.RECORD_ATTRS, []).extend(self.values.rows())
         ranges, self._ranges = self._ranges, []
         pieces, self._pieces = self._pieces, []
         count, self._waiting = self._waiting, 0
@@ -387,8 +395,9 @@ class Drain:
             spans=rows.get(ring.RECORD_SPAN, ()),
             attrs=rows.get(ring.RECORD_ATTRS, ()),  # pyright: ignore[reportArgumentType]  rows of that shape
             remote_causes=rows.get(ring.RECORD_REMOTE_CAUSE, ()),  # pyright: ignore[reportArgumentType]
+            texts=rows.get(ring.RECORD_TEXT, ()),  # pyright: ignore[reportArgumentType]
         )
-        chunk = encode_event_chunk(self.process_id, ranges, ring.slot_planes(b"".join(pieces)), definitions)
+        chunk = encode_event_chunk(self.process_id, ranges, slot_planes(b"".join(pieces)), definitions)
         if self._append(chunk):
             self._lost_from = None
             self.events += count
@@ -467,6 +476,8 @@ def resume_stream(drain: Drain) -> None:
         os.truncate(drain.stream_path, stream.cut.offset)
     drain.resume_at(stream.next_seq)
     drain.events = sum(header.events for header in stream.headers)
+    for chunk in stream.chunks():
+        drain.values.texts.update(chunk.rows(schema.TEXTS))
 
 
 def _not_a_ring(path: Path) -> FormatError:

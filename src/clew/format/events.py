@@ -54,6 +54,7 @@ class Definitions(NamedTuple):
     spans: Sequence[Row] = ()
     attrs: Sequence[tuple[int, str]] = ()
     remote_causes: Sequence[tuple[int, int, int]] = ()
+    texts: Sequence[tuple[int, str]] = ()
 
 
 def encode_event_chunk(
@@ -83,6 +84,7 @@ def encode_event_chunk(
         (schema.SITES, definitions.sites),
         (schema.SPANS, definitions.spans),
         (schema.REMOTE_CAUSES, definitions.remote_causes),
+        (schema.TEXTS, definitions.texts),
     ):
         if rows:
             tables.append(_encode_rows(spec, rows, strings))

@@ -20,8 +20,6 @@ import struct
 import sys
 import zlib
 
-from clew.format import schema
-
 MAGIC = b"CLEWRING"
 VERSION = 1
 HEADER_SIZE = 4096
@@ -61,6 +59,8 @@ SLOT = struct.Struct("@QQQQIIIII")
 Native order, since the ring never leaves the machine: nothing of it needs padding."""
 SLOT_SIZE = SLOT.size
 KIND_OFFSET = 48
+VALUE_OFFSET = 51 if sys.byteorder == "little" else 48
+"""The byte beside the outcome: how old and new value of a variable are packed (``values``)."""
 ARG_OFFSET = 24
 """Where arg and entity stand side by side: the two fields a step gets when it ends."""
 
@@ -73,40 +73,7 @@ RECORD_SPAN = 4
 RECORD_ATTRS = 5
 RECORD_REMOTE_CAUSE = 6
 RECORD_END = 7
-
-# Where each event column stands in a slot; slots and columns are one schema.
-_OFFSETS = {
-    "t_ns": 0,
-    "cause": 8,
-    "wait_ns": 16,
-    "arg": 24,
-    "entity": 32,
-    "scope": 36,
-    "site": 40,
-    "span": 44,
-    "kind": 48,
-    "op": 49,
-    "outcome": 50,
-}
-_BIG_ENDIAN_END = {"kind": 3, "op": 2, "outcome": 1}
-
-
-def _plane_offsets(spec: schema.ColumnSpec) -> list[int]:
-    """Return where byte 0, 1, … of a column stand in a slot."""
-    offset = _OFFSETS[spec.name]
-    if sys.byteorder == "little":
-        return [offset + k for k in range(spec.width)]
-    if spec.name in _BIG_ENDIAN_END:
-        return [KIND_OFFSET + _BIG_ENDIAN_END[spec.name]]
-    return [offset + spec.width - 1 - k for k in range(spec.width)]
-
-
-_PLANES = [(spec.number, _plane_offsets(spec)) for spec in schema.EVENTS.columns]
-
-
-def slot_planes(slots: bytes) -> list[tuple[int, list[bytes]]]:
-    """Turn packed slots into the byte planes of the event columns, by column number."""
-    return [(number, [slots[offset::SLOT_SIZE] for offset in offsets]) for number, offsets in _PLANES]
+RECORD_TEXT = 8
 
 
 def file_size(capacity: int, journal_size: int) -> int:

@@ -91,8 +91,10 @@ REMOTE_CAUSES = TableSpec(
     "remote_causes",
     (ColumnSpec(1, "seq", 8), ColumnSpec(2, "process", 8), ColumnSpec(3, "cause", 8)),
 )
+# What a drain that takes over must know of values (``values``); readers have no use for it.
+TEXTS = TableSpec(8, "texts", (ColumnSpec(1, "id", 4), ColumnSpec(2, "json", 4, "string")))
 
-TABLES: tuple[TableSpec, ...] = (EVENTS, RANGES, ATTRS, ENTITIES, SITES, SPANS, REMOTE_CAUSES)
+TABLES: tuple[TableSpec, ...] = (EVENTS, RANGES, ATTRS, ENTITIES, SITES, SPANS, REMOTE_CAUSES, TEXTS)
 TABLE_BY_NUMBER = {table.number: table for table in TABLES}
 STRINGS = 0
 """The table number under which a chunk's strings stand."""

@@ -8,6 +8,7 @@ after 2**32, long after the chunk that defined them).
 from __future__ import annotations
 
 import itertools
+import sys
 import weakref
 from types import GetSetDescriptorType
 
@@ -133,7 +134,10 @@ def variable_name(thing: object, frame: FrameType) -> str:
     Looks at the instance the running method belongs to, then the locals, then the
     module's globals, without running any of the program's code.
     """
-    local = frame.f_locals
+    local = locals_of(frame)
+    while local.get("self") is thing and frame.f_back is not None:
+        frame = frame.f_back  # a method of its own class, called by whoever has a name for it
+        local = locals_of(frame)
     names = frame.f_code.co_varnames
     if frame.f_code.co_argcount and names:
         owner = local.get(names[0])
@@ -151,6 +155,30 @@ def variable_name(thing: object, frame: FrameType) -> str:
         if value is thing:
             return f"{module.get('__name__', '')}.{key}"
     return ""
+
+
+def locals_of(frame: FrameType) -> Any:
+    """Return the variables of *frame* as a mapping, without keeping them alive in the frame.
+
+    Before Python 3.13, reading ``f_locals`` of a function leaves a dictionary in its frame
+    that holds every variable until the function returns, also what it deletes. Where
+    nobody else has that dictionary, it is emptied again; while a tracer is set, the
+    interpreter copies it back into the variables, so then it stays.
+    """
+    local = frame.f_locals
+    if not frame.f_code.co_flags & _OPTIMIZED:
+        return local  # the namespace itself
+    result = dict(local)
+    if _is_snapshot and _getrefcount(local) == _OURS and sys.gettrace() is None and sys.getprofile() is None:
+        local.clear()
+    return result
+
+
+_OPTIMIZED = 1
+_OURS = 3
+"""References to a snapshot nobody else has: the frame's, the variable, the argument."""
+_is_snapshot = sys.version_info < (3, 13)
+_getrefcount = sys.getrefcount
 
 
 def _instance_dict(owner: object) -> dict[str, Any]:

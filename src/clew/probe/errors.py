@@ -234,7 +234,7 @@ def stack_of(traceback: TracebackType | None) -> list[int]:
     stack: list[int] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if sites.tier_of(code) != sites.HIDDEN:
+        if sites.tier_of(code) < sites.HIDDEN:
             stack.append(sites.site_of_code(code, traceback.tb_lasti))
         traceback = traceback.tb_next
     return stack[: -MAX_FRAMES - 1 : -1]

@@ -66,6 +66,10 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
     atexit.register(_at_exit)
     seams.install(new)
+    if config.watch:
+        from clew.probe import watch  # costs 5 ms, and only what is watched needs it
+
+        watch.install(new)
     return new
 
 
@@ -96,6 +100,10 @@ def _at_exit() -> None:
     session.end(reason="exit")
     if not _has_sidecar or not os.path.isdir(session.folder):
         return
+    if session.config.watch:
+        from clew.probe import watch
+
+        sys.stderr.write("".join(watch.last_words()))
     if os.path.exists(session.ring_path) and not ring.is_collected(session.folder):
         sidecar.start(session.folder)  # the one before was killed
     if not session.wait_for_drain():
@@ -151,6 +159,7 @@ def _after_fork_in_child() -> None:
     new = Session(old.config, old.folder, parent=parent, redactor=old.redactor)
     new.problems = patching.problems
     new.at_begin = [lambda: context.begin(new), *old.at_begin[1:]]
+    new.at_end = old.at_end
     span = buffer.SPAN.get()
     buffer.SPAN.set(buffer.MAIN_SPAN)
     try:

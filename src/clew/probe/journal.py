@@ -109,6 +109,11 @@ def write_attrs(seq: int, values: dict[str, Any]) -> None:
     _write(ring.RECORD_ATTRS, b"%d\0%b" % (seq, text))
 
 
+def write_text(number: int, text: str) -> None:
+    """Define text *number*, JSON, which values in slots refer to (``format.values``)."""
+    _write_fields(ring.RECORD_TEXT, (number, text))
+
+
 def write_process(values: dict[str, Any]) -> None:
     """Write the head of the stream."""
     _write(ring.RECORD_PROCESS, _dumps(values).encode("utf-8", "replace"))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 _MISSING: Any = object()
+# From 3.14 on annotations are computed when asked for, which may fail.
+_ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 _getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
 
 
@@ -125,8 +127,9 @@ def report(name: str, problem: str) -> None:
 
 
 def imitate(replacement: FunctionType, original: Any) -> None:
-    """Give *replacement* the name, documentation and attributes of *original*."""
-    for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
+    """Give *replacement* the name, documentation, annotations and attributes of *original*."""
+    replacement.__annotations__ = {}
+    for attribute in ("__module__", "__name__", "__qualname__", "__doc__", _ANNOTATIONS):
         try:
             setattr(replacement, attribute, getattr(original, attribute))
         except (AttributeError, TypeError):

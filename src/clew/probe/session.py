@@ -71,6 +71,7 @@ class Session:
         self.has_ended = False
         self.problems: dict[str, str] = {}
         self.at_begin: list[Callable[[], None]] = []
+        self.at_end: list[Callable[[], dict[str, Any]]] = []
 
     def begin(self) -> None:
         """Make the ring, write the head of the stream, and let events in.
@@ -240,6 +241,8 @@ class Session:
         buffer.emit_at(EventKind.LIFE_PROCESS_END, PROCESS_ENTITY, 0)
         if self.problems:
             values["problems"] = self.problems
+        for action in self.at_end:
+            values |= action()
         if definitions.unnamed:
             values["unnamed_entities"] = definitions.unnamed
         journal.write_end(values)
@@ -272,15 +275,23 @@ class Session:
 
 def default_service() -> str:
     """Return the name of the script or module that runs."""
-    arguments = sys.orig_argv[1:]
-    for i, argument in enumerate(arguments):
-        if argument == "-m":
-            return arguments[i + 1] if i + 1 < len(arguments) else "python"
-        if argument == "-c":
-            return "python -c"
-        if not argument.startswith("-"):
+    arguments = iter(sys.orig_argv[1:])
+    for argument in arguments:
+        if argument == "--check-hash-based-pycs":
+            next(arguments, "")
+        elif argument == "-" or not argument.startswith("-"):
             name = os.path.basename(argument.rstrip("/"))
-            return name.removesuffix(".py") or "python"
+            return name.removesuffix(".py").removeprefix("-") or "python"
+        elif not argument.startswith("--"):
+            # Options may stand together, and the value of the last of them may follow at once.
+            for at, option in enumerate(argument[1:], 2):
+                if option == "c":
+                    return "python -c"
+                if option in "mWX":
+                    value = argument[at:] or next(arguments, "")
+                    if option == "m":
+                        return value or "python"
+                    break
     return "python"
 
 

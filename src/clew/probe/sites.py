@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 USER, LIBRARY, HIDDEN, END = 0, 1, 2, 3
+"""Tiers; END is hidden code beyond which no walk goes (``end_at``)."""
 
 MAX_CODES = 8192
 """Code objects remembered; beyond it all are forgotten and met anew, so that a program
@@ -46,9 +47,10 @@ _HIDDEN_PREFIXES = tuple(
         os.path.realpath(os.path.dirname(os.__file__)) + os.sep,
         os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
         "<frozen ",
-        "<string>.__create_fn__",
     }
 )
+_SCRIPTS = {os.path.join(sys.prefix, "bin"), os.path.dirname(sys.executable or sys.prefix)}
+"""Where installers put the commands of installed packages."""
 _LIBRARY_PARTS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
@@ -76,10 +78,28 @@ def _meet(code: CodeType) -> int:
         tier = END
     else:
         tier = tier_of_file(code.co_filename)
+        if tier == USER:
+            tier = _tier_within(code)
     tiers[key] = tier
     if tier == USER:
         _user_sites[key] = offsets
     return tier
+
+
+def _tier_within(code: CodeType) -> int:
+    """Sort code that no folder of Python's claims: not all of it was written by the user."""
+    file = code.co_filename
+    if file == "<string>" and code.co_qualname.startswith("__create_fn__"):
+        return HIDDEN  # a method that `dataclass` wrote
+    if code.co_name != "<module>" or os.path.basename(os.path.dirname(file)) != "bin":
+        return USER
+    # The command of an installed package, as pip writes it: it imports a function and calls
+    # it. A program of the user's own may stand in the same folder, but defines something.
+    try:
+        is_command = os.path.dirname(os.path.abspath(file)) in _SCRIPTS
+    except OSError:
+        return USER  # the working folder is gone, and the name relative to it
+    return LIBRARY if is_command and not any(hasattr(value, "co_code") for value in code.co_consts) else USER
 
 
 def end_at(code: CodeType) -> None:
@@ -175,6 +195,13 @@ def site_of_code(code: CodeType, offset: int) -> int:
     return number
 
 
+def define_site(file: str, line: int, function: str) -> int:
+    """Give a place in a source file its number; the caller keeps it."""
+    number = _next_site() & 0xFFFF_FFFF
+    journal.write_site((number, file, line, function))
+    return number
+
+
 def site_of_line(frame: FrameType) -> int:
     """Return the site of the line at which *frame* stands, whatever the instruction.
 
@@ -207,7 +234,7 @@ def stack_of(frame: FrameType | None, limit: int) -> list[Any]:
     """Return the sites of *frame* and its callers, innermost first, hidden ones left out."""
     stack: list[int] = []
     while frame is not None and len(stack) < limit:
-        if tier_of(frame.f_code) != HIDDEN:
+        if tier_of(frame.f_code) < HIDDEN:
             stack.append(site_of(frame))
         frame = frame.f_back
     return stack

@@ -9,7 +9,7 @@ from clew.probe.seams._http_serving import (
     note_error,
 )
 from clew.probe.seams._http_values import named_headers, records_headers, redacted
-from clew.probe.seams.asyncio_loop import leave_out
+from clew.probe.seams._unsampled import leave_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -83,6 +83,10 @@ class Role:
         self.what = what
         self.notified = notified
 
+    def __reduce__(self) -> Any:
+        """Become None in a pickle: a copy of the condition is part of another primitive."""
+        return type(None), ()
+
 
 def adopt(condition: Any, primitive: Primitive, what: int, notified: Callable[[Any], None] | None = None) -> None:
     """Tell *condition* that it is part of *primitive*."""
@@ -148,7 +152,7 @@ def _owner_inside(thing: object, frame: FrameType) -> Any:
     """
     if frame.f_globals.get("__name__") not in _MODULES:
         return None
-    local = frame.f_locals
+    local = definitions.locals_of(frame)
     for name in ("self", "waiter", "executor"):
         owner = local.get(name)
         attributes = getattr(owner, "__dict__", None)

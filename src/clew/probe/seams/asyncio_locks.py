@@ -12,6 +12,7 @@ from asyncio import Lock
 from itertools import islice
 
 from clew.model.kinds import EntityKind, EventKind
+from clew.probe import buffer
 from clew.probe.patching import Hooks, hide_frame
 from clew.probe.seams.asyncio_waits import (
     AWAIT,
@@ -54,8 +55,13 @@ conditions = Hooks("asyncio.Condition")
 barriers = Hooks("asyncio.Barrier")
 
 
+resumed: dict[int, int] = {}
+"""By scope that waits for a condition: the step in which it woke to ask for the lock again, else 0."""
+
+
 def install(module: ModuleType, session: Session) -> None:
     """Hook the primitives of *module*, which is asyncio."""
+    session.at_begin.append(resumed.clear)
     disabled = session.config.disable
     if locks.name not in disabled:
         locks.replace(module.Lock, "acquire", _make_acquire)
@@ -72,10 +78,7 @@ def install(module: ModuleType, session: Session) -> None:
         events.replace(module.Event, "set", change)
         events.replace(module.Event, "clear", _make_clear)
     if conditions.name not in disabled:
-        wait = make_wait(
-            conditions, EntityKind.CONDITION, WAIT | OP_NOTIFY_WAIT, AWAIT, _is_lock_held, _describe_condition
-        )
-        conditions.replace(module.Condition, "wait", wait)
+        conditions.replace(module.Condition, "wait", _make_condition_wait)
         conditions.replace(module.Condition, "notify", _make_notify)
     if barriers.name not in disabled:
         wait = make_wait(
@@ -139,6 +142,8 @@ def _make_acquire(original: Any) -> Any:
             number = get_number(id(self))
             if number is None:
                 number = meet(self, EntityKind.LOCK, _getframe(1))
+            if resumed:
+                _note_resumed()
             if not self._locked and not self._waiters:
                 is_free = is_known
             elif number and (self._locked or not all(waiter.cancelled() for waiter in self._waiters)):
@@ -211,6 +216,55 @@ def _make_clear(original: Any) -> Any:
 
 
 # -- conditions
+
+
+def _make_condition_wait(original: Any) -> Any:
+    """Hook ``Condition.wait``, which takes its lock again before it returns.
+
+    What enabled its end is not that acquisition but the step before it, which the
+    notification or a cancellation woke.
+    """
+
+    async def wait(self: Any) -> Any:
+        started = None
+        cause = 0
+        try:
+            number = get_number(id(self))
+            if number is None:
+                number = meet(self, EntityKind.CONDITION, _getframe(1), _describe_condition)
+            if number and _is_lock_held(self):
+                started = begin(WAIT | OP_NOTIFY_WAIT, number)
+                resumed[started[2]] = 0
+        except Exception as error:
+            conditions.failed(error)
+            number = 0
+        try:
+            result = await original(self)
+        except BaseException as error:
+            hide_frame(error)
+            if started is not None:
+                cause = resumed.get(started[2], 0)
+            if number:
+                abandon(conditions, OP_NOTIFY_WAIT, number, started, error, 0, cause)
+            raise
+        finally:
+            if started is not None:
+                cause = resumed.pop(started[2], 0)
+        try:
+            if started is not None:
+                end(AWAIT | OP_NOTIFY_WAIT, number, started, 0, cause)
+        except Exception as error:
+            conditions.failed(error)
+        return result
+
+    return wait
+
+
+def _note_resumed() -> None:
+    """Note that the running scope asks for a lock, if it does so at the end of a condition's wait."""
+    state = buffer.thread_state()
+    if resumed.get(state.scope) == 0:
+        resumed[state.scope] = state.cursor
 
 
 def _make_notify(original: Any) -> Any:

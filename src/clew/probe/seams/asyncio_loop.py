@@ -31,6 +31,7 @@ from clew.probe import buffer, errors, journal, sites
 from clew.probe.definitions import define_entity
 from clew.probe.patching import Hooks, hide_frame, report
 from clew.probe.seams import asyncio_awaits
+from clew.probe.seams._unsampled import is_left_out
 from clew.probe.seams.asyncio_wakes import enter_loop, pass_end_on
 
 TYPE_CHECKING = False
@@ -66,8 +67,6 @@ wakes: dict[int, tuple[int, int]] = {}
 _beginning: dict[int, int] = {}
 """Numbers of the eager tasks that run their first step, by ``id()`` of their coroutine: a
 task that yields in it schedules itself before its factory returned."""
-_left_out: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Coroutines whose tasks are not recorded."""
 loops: weakref.WeakSet[Any] = weakref.WeakSet()
 """Loops that keep the state of the thread they run in."""
 
@@ -85,6 +84,7 @@ QUICK_NS = 5_000_000
 """A step shorter than this gets its duration in its own slot, where the drain looks no
 sooner than twice this after it began (``collector.BUSY_PAUSE_S``); a longer one gets an
 event of its own when it ends, so that a loop that is blocked shows a step that began."""
+_MAX_LATE_NS = 1e18
 is_done: Any = Task.done
 _cancelled = Task.cancelled
 _get_coro = Task.get_coro
@@ -168,7 +168,7 @@ class _EagerFactory:
     def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
         if not loop.is_running():
             return self.factory(loop, coroutine, **options)
-        if not _SPAN.get() or _is_left_out(coroutine):
+        if not _SPAN.get() or is_left_out(coroutine):
             return _leave_out_task(self.factory(loop, coroutine, **options))
         try:
             state = buffer.thread_state()
@@ -191,27 +191,19 @@ class _EagerFactory:
             raise
         try:
             _beginning.pop(id(coroutine), None)
-            eager_unnamed.append((number, row, weakref.ref(task)))
-            tasks[id(task)] = number
             awaited = 0
-            if is_done(task):
-                end_task(task, number, seq)
-            elif seq:
-                awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)
+            if isinstance(task, Task):  # else a class of the program's, whose later steps are callbacks
+                eager_unnamed.append((number, row, weakref.ref(task)))
+                tasks[id(task)] = number
+                if is_done(task):
+                    end_task(task, number, seq)
+                elif seq:
+                    awaited = asyncio_awaits.begin(None, task, task._fut_waiter, tasks.get)  # pyright: ignore[reportAttributeAccessIssue]
             buffer.emit_at(STEP_END, awaited, 0, 0, monotonic_ns() - now, seq)
         except Exception as error:
             hooks.failed(error)
         state.scope, state.cursor = outer, cursor
         return task
-
-
-def leave_out(coroutine: Any) -> None:
-    """Do not record the task that is about to be made of *coroutine*: its run is not sampled."""
-    _left_out.add(coroutine)
-
-
-def _is_left_out(coroutine: Any) -> bool:
-    return bool(_left_out) and coroutine in _left_out
 
 
 def _leave_out_task(task: Any) -> Any:
@@ -329,7 +321,7 @@ def note_new_task(callback: Any, state: ThreadState, context: Any) -> int:
             coroutine = _get_coro(task)
             if _beginning and id(coroutine) in _beginning:
                 tasks[id(task)] = _beginning[id(coroutine)]
-            elif span and not _is_left_out(coroutine):
+            elif span and not is_left_out(coroutine):
                 register(task, state)
             else:
                 tasks[id(task)] = 0
@@ -382,8 +374,9 @@ def _wake_of_any(handle: Any) -> tuple[int, int, int]:
     if woken:
         return cause, monotonic_ns() - woken, 0
     # The loop's clock need not be the monotonic one (virtual time): then nothing is said.
-    late = monotonic_ns() - int(handle._when * 1e9)
-    return cause, late if 0 < late < 1 << 62 else 0, OP_TIMER
+    when = handle._when
+    late = monotonic_ns() - when * 1e9 if type(when) is float or type(when) is int else 0
+    return cause, int(late) if 0 < late < _MAX_LATE_NS else 0, OP_TIMER
 
 
 def make_run(original: Any, *, is_own: bool) -> Any:
@@ -422,7 +415,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             if kind == METHOD_CALLBACK or kind == STEP_CALLBACK:
                 task = callback.__self__
                 scope = get_number(id(task))
-                if scope is None or (kind == STEP_CALLBACK and id(task) in unrun):
+                if scope is None or (id(task) in unrun if kind == STEP_CALLBACK else type(task) is not Task):
                     scope, task = meet(task, state)
             else:
                 scope = state.thread
@@ -530,7 +523,7 @@ def meet(owner: Any, state: ThreadState) -> tuple[int, Any]:
         return state.thread, None
     number = tasks.get(id(owner))
     if number is None:
-        if _is_left_out(_get_coro(owner)):
+        if is_left_out(_get_coro(owner)):
             number = tasks[id(owner)] = 0
             return number, owner
         return register(owner, state), owner

@@ -226,10 +226,10 @@ def begin_at(what: int, number: int, site: int, arg: int) -> Started:
     return monotonic_ns(), site, buffer.thread_state().scope
 
 
-def end(what: int, number: int, started: Started, arg: int = 0) -> None:
-    """Record how a wait ended; its cause is the step that the code woke up in."""
+def end(what: int, number: int, started: Started, arg: int = 0, cause: int = 0) -> None:
+    """Record how a wait ended; its cause is the step that the code woke up in, unless another is given."""
     began, site, _ = started
-    buffer.emit_at(what, number, site, monotonic_ns() - began, arg, buffer.thread_state().cursor)
+    buffer.emit_at(what, number, site, monotonic_ns() - began, arg, cause or buffer.thread_state().cursor)
 
 
 def abandon(

@@ -201,7 +201,7 @@ def _stack_of(frame: FrameType) -> tuple[list[int], int]:
         if at is None or len(stack) >= MAX_STACK:
             break
         tier = sites.tier_of(at.f_code)
-        if tier != sites.HIDDEN:
+        if tier < sites.HIDDEN:
             stack.append(sites.site_of_line(at))
             if not site and tier == sites.USER:
                 site = stack[-1]

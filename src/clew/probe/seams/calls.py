@@ -162,16 +162,17 @@ def meet(code: CodeType) -> int:
 
 
 def _is_generated(code: CodeType) -> bool:
-    """Tell whether *code*, which is about to run two frames up, was made by ``dataclass`` and the like.
+    """Tell whether *code*, which is about to run two frames up, was made by ``namedtuple`` and the like.
 
-    They execute text, as the user may, too: then it is known by the module it runs in.
+    They execute text, as the user may, too: then it is known by the module it runs in. (What
+    ``dataclass`` makes has a name of its own, and is no user code to ``sites``.)
     """
     if code.co_filename.startswith("<attrs generated"):
         return True
     if code.co_filename != "<string>":
         return False
     frame = _getframe(3)
-    if code.co_qualname.startswith("__create_fn__") or frame.f_globals.get("__name__") not in sys.modules:
+    if frame.f_globals.get("__name__") not in sys.modules:
         return True
     caller = frame.f_back
     return code.co_name == "<module>" and caller is not None and sites.tier_of(caller.f_code) == sites.HIDDEN

@@ -230,7 +230,7 @@ def _submit(item: Any, frame: FrameType) -> None:
     """Record that *item* was submitted by the executor whose code is in *frame*."""
     future = item.future
     target = getattr(item, "fn", None)
-    executor = frame.f_locals.get("self")
+    executor = definitions.locals_of(frame).get("self")
     parent = _number_of_executor(executor) if executor is not None else 0
     site = sites.site_here(4)
     name = name_of(target)

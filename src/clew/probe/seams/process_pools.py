@@ -16,7 +16,7 @@ from _thread import get_ident
 from time import monotonic_ns
 
 from clew.model.kinds import EventKind, Outcome, SpanKind
-from clew.probe import buffer, context, errors, journal
+from clew.probe import buffer, context, definitions, errors, journal
 from clew.probe.patching import hide_frame
 from clew.probe.seams._steps import Step, function_of, site_of_function
 from clew.probe.seams.executors import answers, hooks, make_shutdown, make_work_item
@@ -61,7 +61,7 @@ def _make_call_item(original: Any) -> Any:
     def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:
         original(self, *arguments, **keywords)
         try:
-            item = _getframe(1).f_locals.get("work_item")
+            item = definitions.locals_of(_getframe(1)).get("work_item")
             job = item.future._condition.clew.primitive
             if job.submit:
                 ids = context.ids_of(job.span)

@@ -75,7 +75,7 @@ def _make_condition_wait(original: Any) -> Any:
             if not role.is_inner:
                 primitive = role.primitive
                 number = primitive.number
-            elif timeout is None or timeout > 0:
+            elif type(timeout) not in (int, float) or timeout > 0:
                 begin_wait(role)
             if number:
                 emit(NOTIFY_WAIT, number)

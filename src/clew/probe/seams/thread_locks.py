@@ -27,6 +27,7 @@ from _thread import LockType, allocate_lock
 from itertools import repeat
 
 from clew.model.kinds import EntityKind
+from clew.probe import definitions
 from clew.probe.buffer import emit
 from clew.probe.definitions import number_at
 from clew.probe.patching import Hooks, hide_frame, report
@@ -49,7 +50,7 @@ from clew.probe.seams._uninterrupted import cover_entry
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
-    from typing import Any, NoReturn
+    from typing import Any
 
     from clew.probe.session import Session
 
@@ -130,7 +131,11 @@ class Lock(metaclass=_LockMeta):
 
     def __init_subclass__(cls) -> None:
         msg = "type '_thread.lock' is not an acceptable base type"
-        raise TypeError(msg)
+        try:
+            raise TypeError(msg)
+        except TypeError as error:
+            hide_frame(error)
+            raise
 
     def acquire(self, blocking: Any = True, timeout: Any = -1) -> bool:
         """Lock it; see the plain lock."""
@@ -159,7 +164,7 @@ class Lock(metaclass=_LockMeta):
         except BaseException as error:
             hide_frame(error)
             if got:
-                self._block.release()
+                self.release()
             if began:
                 end_wait(self, LOCK, lock_hooks, INTERRUPTED, began)
             raise
@@ -216,9 +221,12 @@ class Lock(metaclass=_LockMeta):
         state = "locked" if self._block.locked() else "unlocked"
         return f"<{state} _thread.lock object at {id(self):#x}>"
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        msg = "cannot pickle '_thread.lock' object"
-        raise TypeError(msg)
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        try:
+            return self._block.__reduce_ex__(protocol)
+        except TypeError as error:
+            hide_frame(error)
+            raise
 
 
 Lock.__module__ = "threading"
@@ -266,7 +274,7 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
             if frame.f_code is _RLOCK_CODE:
                 frame = frame.f_back
             if frame.f_code is _CONDITION_CODE:
-                owner = weakref.ref(frame.f_locals["self"])
+                owner = weakref.ref(definitions.locals_of(frame)["self"])
                 frame = frame.f_back
             if rlock_hooks.failures or not is_recorded(frame):
                 return PlainRLock(*args, **kwargs)
@@ -305,7 +313,7 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
         except BaseException as error:
             hide_frame(error)
             if got:
-                _release(self)
+                self.release()
             if began:
                 end_wait(self, RLOCK, rlock_hooks, INTERRUPTED, began)
             raise
@@ -360,9 +368,9 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
     def _acquire_restore(self, state: Any, got: bool = False, began: int = 0) -> None:
         """Lock it as often as before ``_release_save``."""
         try:
-            if state[0] == 1:
-                for got in map(_acquire, (self,), _TRY):  # noqa: PLR1704  a parameter is set at entry, for the handler
-                    break
+            tries = map(_acquire, repeat(self, state[0]), repeat(False))  # the first one decides
+            for got in map(all, (tries,)):  # noqa: PLR1704  a parameter is set at entry, for the handler
+                break
             if not got:
                 began = begin_wait(self, RLOCK, rlock_hooks)
         finally:
@@ -373,9 +381,12 @@ class RLock(PlainRLock, metaclass=_RLockMeta):
     def __repr__(self) -> str:
         return PlainRLock.__repr__(self).replace(" _CRLock object", " _thread.RLock object", 1)
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        msg = "cannot pickle '_thread.RLock' object"
-        raise TypeError(msg)
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        try:
+            return (PlainRLock() if type(self) is RLock else super()).__reduce_ex__(protocol)
+        except TypeError as error:
+            hide_frame(error)
+            raise
 
 
 # Where pickle finds the class, recorded or not.

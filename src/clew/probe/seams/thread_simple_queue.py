@@ -133,11 +133,16 @@ class SimpleQueue(PlainSimpleQueue, metaclass=_Meta):  # pyright: ignore[reportM
         _end_get(self, item, 0)
         return item
 
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        return text.replace("<queue.", "<_queue.", 1) if type(self) is SimpleQueue else text
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if type(self) is SimpleQueue:
-            msg = "cannot pickle '_queue.SimpleQueue' object"
-            raise TypeError(msg)
-        return super().__reduce_ex__(protocol)
+        try:
+            return (PlainSimpleQueue() if type(self) is SimpleQueue else super()).__reduce_ex__(protocol)
+        except TypeError as error:
+            hide_frame(error)
+            raise
 
 
 SimpleQueue.__module__ = "queue"

@@ -36,7 +36,11 @@ JOINED = EventKind.SYNC_JOIN | Operation.JOIN << 8
 JOIN_ABANDON = EventKind.SYNC_ABANDON | Operation.JOIN << 8
 TIMED_OUT, WOULD_BLOCK = Outcome.TIMEOUT << 16, Outcome.WOULD_BLOCK << 16
 
+_POOLS = frozenset({"concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.queues"})
+"""Modules whose threads work for everybody, not for the span in which the first job came."""
+
 hooks = Hooks("threading.Thread")
+_getframe: Any = sys._getframe
 _is_alive: Any = threading.Thread.is_alive
 
 
@@ -59,7 +63,8 @@ class Life:
 
     def __init__(self, thread: Any, parent: int = 0, site: int = 0, number: int = 0) -> None:
         cls = type(thread)
-        self.span = buffer.SPAN.get()
+        is_pool = _getframe(2).f_globals.get("__name__") in _POOLS
+        self.span = buffer.MAIN_SPAN if is_pool else buffer.SPAN.get()
         self.row: tuple[Any, ...] = (
             EntityKind.THREAD,
             thread._name,
@@ -76,6 +81,10 @@ class Life:
         self.start = self.started = self.error = 0
         self.end = -1
         self.step: Step | None = None
+
+    def __reduce__(self) -> Any:
+        """Become None in a pickle: a copy of the thread's attributes is another thread's."""
+        return type(None), ()
 
 
 def install(module: ModuleType, session: Session) -> None:
@@ -101,7 +110,12 @@ def _define_running() -> int:
     """Define the thread that runs here and was not seen to start; return its number."""
     thread: Any = threading._active.get(get_ident())  # pyright: ignore[reportAttributeAccessIssue]
     if thread is None:
-        return definitions.define_entity(EntityKind.THREAD, "", type_name="thread")
+        # Begun with `_thread.start_new_thread`: the function it runs is what tells it from others.
+        frame = sys._getframe(1)
+        while frame.f_back is not None:
+            frame = frame.f_back
+        name = frame.f_code.co_qualname
+        return definitions.define_entity(EntityKind.THREAD, "", type_name="thread" if name == "<module>" else name)
     return _life_of(thread).number
 
 
@@ -169,12 +183,21 @@ def _enter_thread(thread: Any) -> Life:
     buffer.set_thread(life.number)
     if life.span != buffer.MAIN_SPAN:
         buffer.SPAN.set(life.span)
-    run = type(thread).run
-    function = function_of(run if run is not threading.Thread.run else thread._target)
+    function = _function_of(thread)
     waited = monotonic_ns() - life.started if life.started else 0
     life.step = Step(0, site_of_function(function), waited, life.start)
     _watch(thread, life)
     return life
+
+
+def _function_of(thread: Any) -> Any:
+    """Return the function of the program's that *thread* runs, as far as that is plain."""
+    run = type(thread).run
+    if run is threading.Thread.run:
+        return function_of(thread._target)
+    if run is threading.Timer.run:
+        return function_of(thread.function)
+    return function_of(run)
 
 
 def _watch(thread: Any, life: Life) -> None:
@@ -213,7 +236,11 @@ def _make_join(original: Any) -> Any:
             # Other joins raise.
             if self._initialized and self._started._flag and self._ident != get_ident():
                 life = _life_of(self)
-                if life.end < 0 and (timeout is None or (type(timeout) in (int, float) and timeout > 0)):
+                if (
+                    life.end < 0
+                    and _is_alive(self)
+                    and (timeout is None or (type(timeout) in (int, float) and timeout > 0))
+                ):
                     buffer.emit(JOIN_WAIT, life.number)
                     began = monotonic_ns()
         except Exception as error:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from clew.probe.session import Session
 
 hooks = Hooks("uvloop")
+_MAX_DELAY_S = 1e9
+_NEVER_NS = 1 << 62
 
 
 def _run_plain(step: Any) -> None:
@@ -211,10 +213,19 @@ def _make_call_soon(original: Any) -> Any:
     return call_soon
 
 
+def _due(delay: Any) -> int:
+    """Return when a timer that runs after *delay* seconds is due; too late for any, if that is no plain number."""
+    if (type(delay) is float or type(delay) is int) and delay < _MAX_DELAY_S:
+        return monotonic_ns() + int(delay * 1e9)
+    return _NEVER_NS
+
+
 def _make_call_later(original: Any) -> Any:
     def call_later(self: Any, delay: Any, callback: Any, *args: Any, context: Any = None) -> Any:
+        if type(callback) is Step:  # uvloop's own call_at calls this
+            return original(self, delay, callback, *args, context=context)
         try:
-            due = monotonic_ns() + int(delay * 1e9)
+            due = _due(delay)
             step = _step(self, callback, args, OP_TIMER, buffer.thread_state().cursor, due)
         except Exception as error:
             hooks.failed(error)
@@ -227,7 +238,7 @@ def _make_call_later(original: Any) -> Any:
 def _make_call_at(original: Any) -> Any:
     def call_at(self: Any, when: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         try:
-            due = monotonic_ns() + int((when - self.time()) * 1e9)
+            due = _due(when - self.time())
             step = _step(self, callback, args, OP_TIMER, buffer.thread_state().cursor, due)
         except Exception as error:
             hooks.failed(error)
