@@ -132,7 +132,9 @@ def test_what_went_wrong_is_told_however_short_it_was(tmp_path: Path):
     process.created(10, task)
     error = process.event(20, K.ERROR_RAISED, task, entity=task, attrs={"type": "app.Bad", "message": "no"})
     process.ended(21, task, Outcome.FAILED, cause=error)
-    process.event(30, K.ERROR_UNHANDLED, process.main, entity=task, cause=error, attrs={"type": "app.Bad"})
+    process.event(
+        30, K.ERROR_UNHANDLED, process.main, entity=task, cause=error, attrs={"type": "app.Bad", "message": "no"}
+    )
     process.answered()
 
     nodes = nodes_of(tree_of(tmp_path, process))

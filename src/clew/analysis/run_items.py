@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clew.analysis.columns import positions_of
+from clew.analysis.errors import ERRORS
 from clew.analysis.processes import START_EFFECTS
-from clew.analysis.runs import ERRORS, MAIN_SPAN, error_rows, owning_spans
+from clew.analysis.runs import MAIN_SPAN, owning_spans
 from clew.model.kinds import EntityKind, EventKind, Outcome
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class _Gathering:
     def marks(self, process: int, spans: NDArray[Any]) -> _Block:
         """Return errors, log records and custom events in *spans*."""
         timeline, columns = self._timelines[process], self._timelines[process].columns
-        rows = np.union1d(np.flatnonzero(np.isin(columns["kind"], NOTES)), error_rows(timeline))
+        rows = np.union1d(np.flatnonzero(np.isin(columns["kind"], NOTES)), timeline.errors.rows)
         scopes, owned = columns["scope"][rows], owning_spans(timeline, rows)
         is_inside = np.isin(owned, spans)
         rows, scopes, owned = rows[is_inside], scopes[is_inside], owned[is_inside]

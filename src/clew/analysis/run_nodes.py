@@ -277,7 +277,7 @@ class Describer:
         if kind == EventKind.CUSTOM_EVENT:
             return known | {"kind": "event", "name": str(attrs.get("name", "event"))}
         outcome = kind.slug.partition(".")[2]
-        if kind == EventKind.ERROR_RAISED and int(columns["seq"][row]) in self._unhandled[process]:
+        if row in timeline.errors.unhandled:
             outcome = "unhandled"
         error = str(attrs.get("type", "error"))
         return known | {
@@ -286,15 +286,6 @@ class Describer:
             "detail": str(attrs.get("message", "")),
             "outcome": outcome,
         }
-
-    @cached_property
-    def _unhandled(self) -> list[set[int]]:
-        """Of each process the errors that nobody handled, by their numbers."""
-        found: list[set[int]] = []
-        for timeline in self._timelines:
-            columns = timeline.columns
-            found.append(set(columns["cause"][columns["kind"] == EventKind.ERROR_UNHANDLED].tolist()))
-        return found
 
 
 _PLACEHOLDER = re.compile(r"%(?:%|[-#0 +]*\d*(?:\.\d+)?[a-zA-Z])")

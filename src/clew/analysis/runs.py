@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clew.analysis.columns import look_up
-from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole, slug_of
+from clew.model.kinds import EntityKind, Operation, Outcome, SpanKind, SpanRole, slug_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
 
-ERRORS = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
 LEAST_PREFIX = 4
 """Digits of an id by which a span is found: fewer mean too many."""
 MAIN_SPAN = 1
@@ -96,20 +95,10 @@ def runs_of(timelines: list[ProcessTimeline]) -> list[Run]:
     for position, timeline in enumerate(timelines):
         for trace, span in _spans(position, timeline):
             by_trace.setdefault(trace, []).append(span)
-        spans, counts = np.unique(owning_spans(timeline, error_rows(timeline)), return_counts=True)
+        spans, counts = np.unique(owning_spans(timeline, timeline.errors.rows), return_counts=True)
         errors |= {(position, int(span)): int(count) for span, count in zip(spans, counts, strict=True)}
     runs = [_run(trace, spans, timelines, errors) for trace, spans in by_trace.items()]
     return sorted(runs, key=lambda run: (run.start_ns, run.id))
-
-
-def error_rows(timeline: ProcessTimeline) -> Numbers:
-    """Return where the errors of a process stand, each once: not that one was handled, or not, later."""
-    columns = timeline.columns
-    kinds = columns["kind"]
-    rows = np.flatnonzero(np.isin(kinds, ERRORS))
-    is_first = kinds[rows] == EventKind.ERROR_RAISED
-    is_first |= ~np.isin(columns["cause"][rows], columns["seq"][rows[is_first]])
-    return rows[is_first]
 
 
 def owning_spans(timeline: ProcessTimeline, rows: Numbers) -> NDArray[Any]:

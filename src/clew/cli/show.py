@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clew.analysis.runs import error_rows, find_run, find_spans, owning_spans, runs_of
+from clew.analysis.runs import find_run, find_spans, owning_spans, runs_of
 from clew.analysis.summary import summary_of
 from clew.analysis.timeline import timelines_of
 from clew.cli import text
@@ -66,7 +66,7 @@ def _wanted(runs: list[Run], name: str, timelines: list[ProcessTimeline]) -> tup
     if not named:
         spans = find_spans(runs, name)
         if spans:
-            errors = [set(owning_spans(timeline, error_rows(timeline)).tolist()) for timeline in timelines]
+            errors = [set(owning_spans(timeline, timeline.errors.rows).tolist()) for timeline in timelines]
             return max(spans, key=lambda found: _telling(found[1], found[1].number in errors[found[1].process]))
     if not found:
         raise UsageError(
@@ -296,7 +296,7 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
         (
             duration(busy.total_ns),
             f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
-            text.fit(busy.name, 36) + (f"  × {busy.count:,}" if busy.count > 1 else ""),
+            text.fit(busy.name, 44),
             f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
         )
         for busy in told
@@ -314,7 +314,7 @@ def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
             (
                 duration(wait.longest_ns),
                 f"{wait.count:,}×",
-                text.fit(wait.label, 32),
+                text.fit(wait.label.removeprefix("wait "), 32),
                 f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36),
                 f"{wait.service}  {text.fit(wait.longest_by, 28)}  {wait.site}",
             )
