@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from clew.analysis.timeline import ProcessTimeline
 
 NOTES = (EventKind.LOG_RECORD, EventKind.CUSTOM_EVENT)
-WRONG = (Outcome.FAILED, Outcome.CANCELLED, Outcome.TIMEOUT)
+WRONG = frozenset({int(Outcome.FAILED), int(Outcome.CANCELLED), int(Outcome.TIMEOUT)})
 
 
 class ItemKind(IntEnum):
@@ -179,15 +179,15 @@ class _Gathering:
         table, known = timeline.spans_table, timeline.spans
         numbers = table["id"][np.isin(table["parent"], spans[spans > 0]) & ~np.isin(table["id"], spans)]
         at = positions_of(known.number, numbers)
-        for i in at[at >= 0].tolist():
-            number = int(known.number[i])
+        at = at[at >= 0]
+        end_rows, shift = known.end_rows[at], timeline.shift_ns
+        outcomes = np.where(end_rows >= 0, timeline.columns["outcome"][end_rows], 0)
+        facts = (known.number[at], known.start_ns[at] + shift, known.end_ns[at] + shift, known.scope[at], outcomes)
+        for number, start, end, scope, outcome in zip(*(array.tolist() for array in facts), strict=True):
             row = timeline.data.spans[number]
-            end_row = int(known.end_rows[i])
-            outcome = int(timeline.columns["outcome"][end_row]) if end_row >= 0 else 0
-            start, end = int(known.start_ns[i]) + timeline.shift_ns, int(known.end_ns[i]) + timeline.shift_ns
             alike = ("run", process, row[9], outcome)
             self._add(ItemKind.RUN, process, number, start, end, alike, is_wrong=outcome in WRONG)
-            self._places.append((process, int(known.scope[i]), row[5]))
+            self._places.append((process, scope, row[5]))
 
     def _item_at(self, process: int, scope: int, span: int) -> int:
         """Return the item that what *scope* does in *span* lies in."""

@@ -278,7 +278,11 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
     rows = [
         (
             f"{error.count:,}×",
-            "unhandled" if error.unhandled else "",
+            ""
+            if not error.unhandled
+            else "unhandled"
+            if error.unhandled == error.count
+            else f"{error.unhandled:,} unhandled",
             text.fit(": ".join(filter(None, (text.short_type(error.type), error.message))), 60),
             f"{error.service}  {error.site}",
         )
