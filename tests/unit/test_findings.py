@@ -83,7 +83,9 @@ def test_an_error_that_ended_a_task_and_then_the_program_is_one_finding(tmp_path
     process = Process()
     task = process.task("main", "main")
     unhandled(process, task)
-    process.event(30, K.ERROR_UNHANDLED, process.main, entity=process.process, cause=1, attrs={"type": "app.Bad"})
+    process.event(
+        30, K.ERROR_UNHANDLED, process.main, entity=process.process, cause=1, attrs={"type": "app.Bad", "message": "no"}
+    )
 
     (finding,) = found_in(tmp_path, process)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.recordings import Process, write
@@ -19,8 +20,8 @@ K, Op = EventKind, Operation
 class Served(Process):
     """A process that serves one request of 100 ms in a task of its own."""
 
-    def __init__(self, **head: object) -> None:
-        super().__init__(**head)  # type: ignore[arg-type]
+    def __init__(self, **head: Any) -> None:
+        super().__init__(**head)
         self.span("process", role=SpanRole.RUN, trace=500)
         self.run = self.span("GET /", role=SpanRole.RUN, kind=SpanKind.SERVER)
         self.handler = self.task("handler", "serve")
@@ -131,7 +132,9 @@ def test_what_went_wrong_is_told_however_short_it_was(tmp_path: Path):
     process.created(10, task)
     error = process.event(20, K.ERROR_RAISED, task, entity=task, attrs={"type": "app.Bad", "message": "no"})
     process.ended(21, task, Outcome.FAILED, cause=error)
-    process.event(30, K.ERROR_UNHANDLED, process.main, entity=task, cause=error, attrs={"type": "app.Bad"})
+    process.event(
+        30, K.ERROR_UNHANDLED, process.main, entity=task, cause=error, attrs={"type": "app.Bad", "message": "no"}
+    )
     process.answered()
 
     nodes = nodes_of(tree_of(tmp_path, process))

@@ -23,6 +23,7 @@ class Program(Process):
         super().__init__(**head)
         self.own = self.span("app", role=SpanRole.RUN, trace=500)
         self.event(0, K.LIFE_RUN_START, self.main, span=self.own, entity=self.process)
+        self.first = self.worker("main")
 
     def waited(self, scope: int, op: Operation, entity: int, start_us: int, end_us: int | None, span: int) -> None:
         """Add a task's or thread's wait; *end_us* None: it never ended."""
@@ -58,6 +59,16 @@ def test_a_worker_without_work_is_not_among_the_longest_waits(tmp_path: Path, op
     assert summary_in(tmp_path, process).waits == ()
 
 
+def test_an_item_the_program_itself_waits_for_is_told(tmp_path: Path):
+    """The first task is no worker: the program is over when it is."""
+    process = Program()
+    queue = process.entity(EntityKind.QUEUE, "results")
+    process.waited(process.first, Op.GET, queue, 1_000, 90_000, process.own)
+    process.ends()
+
+    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["wait queue results (get)"]
+
+
 def test_a_request_that_waits_for_an_item_is_told(tmp_path: Path):
     """Inside a request every wait holds somebody up."""
     process = Program()
@@ -69,7 +80,7 @@ def test_a_request_that_waits_for_an_item_is_told(tmp_path: Path):
     process.event(90_100, K.LIFE_RUN_END, handler, span=request, outcome=Outcome.OK)
     process.ends()
 
-    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["queue answers (get)"]
+    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["wait queue answers (get)"]
 
 
 def test_what_was_waited_for_when_the_process_was_killed_is_told_first(tmp_path: Path):
@@ -82,7 +93,7 @@ def test_what_was_waited_for_when_the_process_was_killed_is_told_first(tmp_path:
 
     (wait,) = summary_in(tmp_path, process).waits
 
-    assert (wait.label, wait.unfinished, wait.longest_by) == ("event ready", 1, "stuck")
+    assert (wait.label, wait.unfinished, wait.longest_by) == ("wait event ready", 1, "stuck")
 
 
 def test_a_wait_inside_a_call_is_the_call(tmp_path: Path):

@@ -50,7 +50,7 @@ class _Unhandled:
     stream: Stream
     row: int
     raised_row: int
-    """Where its ``error.raised`` stands, or -1."""
+    """Where it was seen first: as it was raised, or logged; -1 if it was not."""
     attrs: dict[str, Any]
     entity: int
     victim: str
@@ -78,13 +78,16 @@ def _unhandled_of(stream: Stream) -> list[_Unhandled]:
     rows = _rows_of(kinds, EventKind.ERROR_UNHANDLED)
     if not rows:
         return []
-    by_seq = {data.columns["seq"][row]: row for row in _rows_of(kinds, EventKind.ERROR_RAISED)}
+    seen = _rows_of(kinds, EventKind.ERROR_RAISED) + _rows_of(kinds, EventKind.ERROR_HANDLED)
+    by_seq = {data.columns["seq"][row]: row for row in seen}
     by_error: dict[int, _Unhandled] = {}
     for row in rows:
         attrs = _attrs(stream, row)
         if not attrs.get("type") or attrs["type"] in ON_PURPOSE:
             continue
         raised_row = by_seq.get(data.columns["cause"][row], -1)
+        if raised_row >= 0 and not _is_same(attrs, _attrs(stream, raised_row)):
+            raised_row = -1  # another error, from which this one was raised
         entity = data.columns["entity"][row]
         found = _Unhandled(stream, row, raised_row, attrs, entity, _victim(stream, entity))
         # A task's error may go on to end the thread or the program: that is what counts.
@@ -93,6 +96,10 @@ def _unhandled_of(stream: Stream) -> list[_Unhandled]:
         if known is None or _severity(found.victim) == "critical":
             by_error[error] = found
     return list(by_error.values())
+
+
+def _is_same(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    return all(one.get(name) == two.get(name) for name in ("type", "message"))
 
 
 def _rows_of(kinds: bytes, kind: EventKind) -> list[int]:
@@ -166,9 +173,8 @@ def _explanation(found: _Unhandled, error: str, where: str, occurrences: int) ->
     for link in cast("list[Any]", found.attrs.get("chain") or [])[:1]:
         if isinstance(link, dict):
             said += f"It followed from {_error_name(cast('dict[str, Any]', link))}. "
-    parts = [
-        _error_name(part) for part in cast("list[Any]", found.attrs.get("exceptions") or []) if isinstance(part, dict)
-    ]
+    held = cast("list[Any]", found.attrs.get("exceptions") or [])
+    parts = [_error_name(cast("dict[str, Any]", part)) for part in held if isinstance(part, dict)]
     if parts:
         said += f"It holds {'; '.join(parts[:MAX_PARTS])}{' …' if len(parts) > MAX_PARTS else ''}. "
     created = _site(stream, _entity(found, 5))
@@ -211,9 +217,11 @@ def _subject(found: _Unhandled, site: Site | None) -> Subject:
 
 def _events(found: _Unhandled) -> list[dict[str, Any]]:
     seqs = found.stream.data.columns["seq"]
-    rows = [(found.raised_row, "error.raised"), (found.row, "error.unhandled")]
+    kinds = found.stream.data.columns["kind"]
     return [
-        {"type": "event", "process": found.stream.id, "seq": seqs[row], "kind": kind} for row, kind in rows if row >= 0
+        {"type": "event", "process": found.stream.id, "seq": seqs[row], "kind": slug_of(EventKind, kinds[row])}
+        for row in (found.raised_row, found.row)
+        if row >= 0
     ]
 
 

@@ -6,7 +6,9 @@ Grouped are waits of one process for things of one name in one place.
 
 Left out is what is meant to last: a sleep; a scope that waits for work and is no part of a
 request, that is, one that waits for an item, an event or a notification outside of every
-span for more than half of its life, or until its process has ended in an orderly way.
+span (or in one it outlives) for more than half of its life, or until its process has ended
+in an orderly way. (An item that the main thread or its first task waits for is told: the
+program waits for it.)
 
 What it can miss: waits for what has no instrument, such as a socket read by a thread.
 What it can wrongly report: a consumer that is idle less than half of its life.
@@ -24,7 +26,7 @@ from clew.analysis.columns import positions_of
 from clew.analysis.processes import START_EFFECTS
 from clew.analysis.runs import MAIN_SPAN
 from clew.analysis.wakes import positions_by_id, wake_of
-from clew.model.kinds import Operation, Outcome, slug_of
+from clew.model.kinds import EntityKind, Operation, Outcome, slug_of
 
 if TYPE_CHECKING:
     from clew.analysis.columns import Flags, Numbers
@@ -143,7 +145,8 @@ def _add_waits(
 def _is_idle(timeline: ProcessTimeline, ops: Numbers, spans: Any) -> Flags:
     """Tell which waits are those of scopes that have nothing to do."""
     waits, lifetimes = timeline.waits, timeline.lifetimes
-    is_for_work = np.isin(ops, FOR_WORK) & (spans <= MAIN_SPAN)
+    is_for_work = np.isin(ops, FOR_WORK) & ~_is_of_request(timeline, spans)
+    is_for_work &= (ops != Operation.GET) | ~np.isin(waits.scope, _leading(timeline))
     is_left = ~waits.has_ended & timeline.ended_orderly
     took = np.where(is_for_work, waits.end_ns - waits.start_ns, 0)
     at = positions_of(lifetimes.id, waits.scope)
@@ -154,9 +157,35 @@ def _is_idle(timeline: ProcessTimeline, ops: Numbers, spans: Any) -> Flags:
     return is_for_work & is_known & (is_left | ((lived > 0) & (in_all * 2 >= lived)))
 
 
+def _is_of_request(timeline: ProcessTimeline, of_waits: Any) -> Flags:
+    """Tell which waits are part of a request or run, or of a task or thread that ended with it.
+
+    What a request started and left behind, such as the thread of a connection pool, is not.
+    """
+    waits, lifetimes, spans = timeline.waits, timeline.lifetimes, timeline.spans
+    at, lived = positions_of(spans.number, of_waits), positions_of(lifetimes.id, waits.scope)
+    is_inside = (at >= 0) & (of_waits > MAIN_SPAN)
+    if not is_inside.any():
+        return is_inside
+    is_own = spans.scope[at] == waits.scope
+    has_ended_before = (lived >= 0) & spans.has_ended[at]
+    if len(lifetimes.id):
+        has_ended_before &= spans.end_ns[at] < lifetimes.end_ns[lived]
+    return is_inside & (is_own | ~has_ended_before)
+
+
+def _leading(timeline: ProcessTimeline) -> list[int]:
+    """Return the main thread and the first task it created: the program is over when they are."""
+    entities = timeline.entities
+    spans = timeline.spans
+    main = spans.scope[spans.number == MAIN_SPAN][:1].tolist()
+    tasks = entities["id"][(entities["kind"] == EntityKind.TASK) & np.isin(entities["parent"], main)]
+    return main + tasks[:1].tolist()
+
+
 def _name(timeline: ProcessTimeline, entity: int, op: int) -> str:
     """Name what is waited for; without its number, which tells nothing to people."""
-    label = timeline.wait_label_of(entity, op).removeprefix("wait ")
+    label = timeline.wait_label_of(entity, op)
     return label.replace(f" #{entity}", "") if entity else label
 
 
@@ -187,7 +216,7 @@ def _group(
         unfinished=sum(part.unfinished for part in found),
         total_ns=sum(part.total_ns for part in found),
         longest_ns=longest.longest_ns,
-        longest_by=timeline.name_of(scope),
+        longest_by=timeline.scope_label_of(scope),
         site=site,
         ended=ended,
         ended_by=ended_by,

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clew.analysis.columns import positions_of
+from clew.analysis.errors import ERRORS
 from clew.analysis.processes import START_EFFECTS
-from clew.analysis.runs import MAIN_SPAN
+from clew.analysis.runs import MAIN_SPAN, owning_spans
 from clew.model.kinds import EntityKind, EventKind, Outcome
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ if TYPE_CHECKING:
     from clew.analysis.runs import Run
     from clew.analysis.timeline import ProcessTimeline
 
-ERRORS = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
-MARKS = (*ERRORS, EventKind.LOG_RECORD, EventKind.CUSTOM_EVENT)
-WRONG = (Outcome.FAILED, Outcome.CANCELLED, Outcome.TIMEOUT)
+NOTES = (EventKind.LOG_RECORD, EventKind.CUSTOM_EVENT)
+WRONG = frozenset({int(Outcome.FAILED), int(Outcome.CANCELLED), int(Outcome.TIMEOUT)})
 
 
 class ItemKind(IntEnum):
@@ -179,15 +179,15 @@ class _Gathering:
         table, known = timeline.spans_table, timeline.spans
         numbers = table["id"][np.isin(table["parent"], spans[spans > 0]) & ~np.isin(table["id"], spans)]
         at = positions_of(known.number, numbers)
-        for i in at[at >= 0].tolist():
-            number = int(known.number[i])
+        at = at[at >= 0]
+        end_rows, shift = known.end_rows[at], timeline.shift_ns
+        outcomes = np.where(end_rows >= 0, timeline.columns["outcome"][end_rows], 0)
+        facts = (known.number[at], known.start_ns[at] + shift, known.end_ns[at] + shift, known.scope[at], outcomes)
+        for number, start, end, scope, outcome in zip(*(array.tolist() for array in facts), strict=True):
             row = timeline.data.spans[number]
-            end_row = int(known.end_rows[i])
-            outcome = int(timeline.columns["outcome"][end_row]) if end_row >= 0 else 0
-            start, end = int(known.start_ns[i]) + timeline.shift_ns, int(known.end_ns[i]) + timeline.shift_ns
             alike = ("run", process, row[9], outcome)
             self._add(ItemKind.RUN, process, number, start, end, alike, is_wrong=outcome in WRONG)
-            self._places.append((process, int(known.scope[i]), row[5]))
+            self._places.append((process, scope, row[5]))
 
     def _item_at(self, process: int, scope: int, span: int) -> int:
         """Return the item that what *scope* does in *span* lies in."""
@@ -243,31 +243,15 @@ class _Gathering:
     def marks(self, process: int, spans: NDArray[Any]) -> _Block:
         """Return errors, log records and custom events in *spans*."""
         timeline, columns = self._timelines[process], self._timelines[process].columns
-        rows = np.flatnonzero(np.isin(columns["kind"], MARKS))
-        scopes, owned = columns["scope"][rows], columns["span"][rows].copy()
-        # How a scope itself ended is noted by its scheduler, outside of its context.
-        ids, defined = timeline.entities["id"], timeline.entities["span"]
-        is_own_end = (scopes > 0) & (columns["entity"][rows] == scopes)
-        is_own_end &= (timeline.kinds_of(scopes) == EntityKind.TASK) | (timeline.kinds_of(scopes) == EntityKind.THREAD)
-        at = positions_of(ids, scopes[is_own_end])
-        owned[is_own_end] = np.where(at >= 0, defined[at], owned[is_own_end]) if len(ids) else owned[is_own_end]
+        rows = np.union1d(np.flatnonzero(np.isin(columns["kind"], NOTES)), timeline.errors.rows)
+        scopes, owned = columns["scope"][rows], owning_spans(timeline, rows)
         is_inside = np.isin(owned, spans)
         rows, scopes, owned = rows[is_inside], scopes[is_inside], owned[is_inside]
-        rows, scopes, owned = self._without_repeats(timeline, rows, scopes, owned)
         alike = [self._mark_key(process, row) for row in rows.tolist()]
         times = columns["t_ns"][rows] + timeline.shift_ns
         is_wrong = np.isin(columns["kind"][rows], ERRORS)
         parents = self._items_at(process, scopes, owned)
         return _block(ItemKind.MARK, process, rows, parents, times, times, np.array(alike, np.int64), is_wrong)
-
-    @staticmethod
-    def _without_repeats(timeline: ProcessTimeline, rows: Numbers, *others: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Leave out that an error was handled or not, where the error itself is among *rows*."""
-        columns = timeline.columns
-        seqs = columns["seq"][rows[columns["kind"][rows] == EventKind.ERROR_RAISED]]
-        is_about = np.isin(columns["kind"][rows], (EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED))
-        kept = ~(is_about & np.isin(columns["cause"][rows], seqs))
-        return rows[kept], *(other[kept] for other in others)
 
     def _mark_key(self, process: int, row: int) -> int:
         timeline = self._timelines[process]

@@ -106,6 +106,12 @@ class Describer:
         """Return the items that are calls to something outside the process."""
         return np.array([i for i, span in enumerate(self._run.spans) if span.effect], np.int64)
 
+    def answers(self) -> list[int]:
+        """Return the items that are requests served in another process than the one that called."""
+        parents, processes = self._items.parent, self._items.process
+        spans = enumerate(self._run.spans)
+        return [i for i, span in spans if span.kind == "server" and processes[parents[i]] != span.process]
+
     def facts(self, item: int, *, alike: Numbers, since_ns: int) -> Facts:
         """Return what is known of *item*, one of *alike*; times since *since_ns*."""
         kind, ref = ItemKind(int(self._items.kind[item])), int(self._items.ref[item])
@@ -271,7 +277,7 @@ class Describer:
         if kind == EventKind.CUSTOM_EVENT:
             return known | {"kind": "event", "name": str(attrs.get("name", "event"))}
         outcome = kind.slug.partition(".")[2]
-        if kind == EventKind.ERROR_RAISED and int(columns["seq"][row]) in self._unhandled[process]:
+        if row in timeline.errors.unhandled:
             outcome = "unhandled"
         error = str(attrs.get("type", "error"))
         return known | {
@@ -280,15 +286,6 @@ class Describer:
             "detail": str(attrs.get("message", "")),
             "outcome": outcome,
         }
-
-    @cached_property
-    def _unhandled(self) -> list[set[int]]:
-        """Of each process the errors that nobody handled, by their numbers."""
-        found: list[set[int]] = []
-        for timeline in self._timelines:
-            columns = timeline.columns
-            found.append(set(columns["cause"][columns["kind"] == EventKind.ERROR_UNHANDLED].tolist()))
-        return found
 
 
 _PLACEHOLDER = re.compile(r"%(?:%|[-#0 +]*\d*(?:\.\d+)?[a-zA-Z])")

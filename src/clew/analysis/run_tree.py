@@ -4,7 +4,8 @@ Shown is what took time or went wrong. In short: a group of things that are alik
 turns of a loop, the workers of a pool) is one node with its count, below it the one of
 them that went wrong or took longest; what took less than a hundredth of the run, taken
 together with what is like it, is left out and counted, unless it or something inside it
-went wrong. A wait inside a call to another system is what the call is, and left out too.
+went wrong, or answers a call that is told. A wait inside a call to another system is what
+the call is, and left out too.
 
 What it can miss: what ran for the run without its context (``run_items``). What it can
 wrongly report: the time a task ran, where it was waiting for the GIL or in a call that
@@ -160,6 +161,8 @@ class _Growth:
             while not shown[above] and above != self._root:
                 shown[above] = True
                 above = parents[above]
+        answers = np.array(self._describer.answers(), np.int64)
+        shown[answers[shown[items.parent[answers]] & self._inside[answers]]] = True
         return shown
 
     def _children(self, node: Node, budget: int) -> list[Node]:

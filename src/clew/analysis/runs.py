@@ -11,13 +11,18 @@ report: a root that ended before its children did gives the run a duration short
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clew.model.kinds import EventKind, Operation, Outcome, SpanKind, SpanRole, slug_of
+from clew.analysis.columns import look_up
+from clew.model.kinds import EntityKind, Operation, Outcome, SpanKind, SpanRole, slug_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
 
 LEAST_PREFIX = 4
@@ -56,6 +61,9 @@ class SpanRef(NamedTuple):
     end_row: int
 
 
+_START = attrgetter("start_ns", "process", "number")
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run.
@@ -91,17 +99,30 @@ def runs_of(timelines: list[ProcessTimeline]) -> list[Run]:
     for position, timeline in enumerate(timelines):
         for trace, span in _spans(position, timeline):
             by_trace.setdefault(trace, []).append(span)
-        is_error = np.isin(timeline.columns["kind"], (EventKind.ERROR_RAISED, EventKind.ERROR_UNHANDLED))
-        spans, counts = np.unique(timeline.columns["span"][is_error], return_counts=True)
+        spans, counts = np.unique(owning_spans(timeline, timeline.errors.rows), return_counts=True)
         errors |= {(position, int(span)): int(count) for span, count in zip(spans, counts, strict=True)}
     runs = [_run(trace, spans, timelines, errors) for trace, spans in by_trace.items()]
     return sorted(runs, key=lambda run: (run.start_ns, run.id))
 
 
+def owning_spans(timeline: ProcessTimeline, rows: Numbers) -> NDArray[Any]:
+    """Return for each event of *rows* the span it is part of.
+
+    How a task or thread itself ended is noted by its scheduler, in another context than its
+    own: that is part of the span it was created in.
+    """
+    columns = timeline.columns
+    scopes, spans = columns["scope"][rows], columns["span"][rows].copy()
+    kinds = timeline.kinds_of(scopes)
+    is_own = (columns["entity"][rows] == scopes) & ((kinds == EntityKind.TASK) | (kinds == EntityKind.THREAD))
+    spans[is_own] = look_up(timeline.entities, "span", scopes[is_own])
+    return spans
+
+
 def _spans(position: int, timeline: ProcessTimeline) -> list[tuple[int, SpanRef]]:
     spans, columns = timeline.spans, timeline.columns
     events = np.bincount(timeline.span_of_event, minlength=1).tolist()
-    rows = timeline.data.spans
+    rows, shift_ns = timeline.data.spans, timeline.shift_ns
     result: list[tuple[int, SpanRef]] = []
     # As lists: taking one number after the other out of an array costs five times as much.
     sites = columns["site"][spans.start_rows].tolist()
@@ -113,35 +134,23 @@ def _spans(position: int, timeline: ProcessTimeline) -> list[tuple[int, SpanRef]
         row = rows.get(number)
         if row is None:
             continue
+        # By position: by name it takes twice as long, and a recording may hold a million.
         ref = SpanRef(
-            process=position,
-            number=number,
-            span_id=row[3],
-            parent_span_id=row[4],
-            name=row[9],
-            kind=slug_of(SpanKind, row[6]) or "",
-            role=slug_of(SpanRole, row[7]) or "",
-            effect=slug_of(Operation, row[8]) or "",
-            start_ns=start_ns + timeline.shift_ns,
-            end_ns=end_ns + timeline.shift_ns,
-            outcome=(slug_of(Outcome, outcome) or "ok") if end_row >= 0 else "",
-            events=events[number] if number < len(events) else 0,
-            site=site if start_row >= 0 else 0,
-            scope=scope,
-            start_row=start_row,
-            end_row=end_row,
-        )
+            position, number, row[3], row[4], row[9],
+            slug_of(SpanKind, row[6]) or "", slug_of(SpanRole, row[7]) or "", slug_of(Operation, row[8]) or "",
+            start_ns + shift_ns, end_ns + shift_ns, (slug_of(Outcome, outcome) or "ok") if end_row >= 0 else "",
+            events[number] if number < len(events) else 0, site if start_row >= 0 else 0, scope, start_row, end_row,
+        )  # fmt: skip
         result.append((row[1] << 64 | row[2], ref))
     return result
 
 
 def _run(trace: int, spans: list[SpanRef], timelines: list[ProcessTimeline], errors: dict[tuple[int, int], int]) -> Run:
+    ordered = sorted(spans, key=_START)
     recorded = {span.span_id for span in spans}
-    roots = [span for span in spans if span.parent_span_id not in recorded] or spans
-    root = min(roots, key=lambda span: (span.role != "run", span.start_ns, span.process, span.number))
-    others = sorted(
-        (span for span in spans if span is not root), key=lambda span: (span.start_ns, span.process, span.number)
-    )
+    roots = [span for span in ordered if span.parent_span_id not in recorded] or ordered
+    root = next((span for span in roots if span.role == "run"), roots[0])
+    others = [span for span in ordered if span is not root]
     timeline = timelines[root.process]
     is_process = root.number == MAIN_SPAN and root.role == "run"
     return Run(
@@ -154,8 +163,8 @@ def _run(trace: int, spans: list[SpanRef], timelines: list[ProcessTimeline], err
         entry="process" if is_process else "request" if root.kind == "server" else "named",
         start_ns=root.start_ns,
         duration_ns=root.end_ns - root.start_ns,
-        events=sum(span.events for span in spans),
-        errors=sum(errors.get((span.process, span.number), 0) for span in spans),
+        events=sum([span.events for span in spans]),
+        errors=sum([errors.get((span.process, span.number), 0) for span in spans]) if errors else 0,
         spans=(root, *others),
     )
 

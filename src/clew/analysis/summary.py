@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class BusyScope:
-    """A task or thread, or several of one function created in one place, and how long they ran."""
+    """A task or thread, or tasks that are alike, and how long they ran."""
 
     name: str
     service: str
@@ -231,17 +231,9 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
     An error that was raised and then found to be handled, or not, is one error.
     """
     groups: dict[tuple[str, str, str, str], list[int]] = {}
-    wanted = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
     for timeline in timelines:
-        columns = timeline.columns
-        kinds, seqs, causes = columns["kind"], columns["seq"], columns["cause"]
-        rows = np.flatnonzero(np.isin(kinds, wanted))
-        raised = set(seqs[rows[kinds[rows] == EventKind.ERROR_RAISED]].tolist())
-        unhandled = set(causes[rows[kinds[rows] == EventKind.ERROR_UNHANDLED]].tolist())
-        for row in rows.tolist():
-            kind, seq = int(kinds[row]), int(seqs[row])
-            if kind != EventKind.ERROR_RAISED and int(causes[row]) in raised:
-                continue
+        columns, errors = timeline.columns, timeline.errors
+        for row in errors.rows.tolist():
             attrs = timeline.attrs_of(row)
             key = (
                 str(attrs.get("type", "error")),
@@ -252,20 +244,21 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
             at = int(columns["t_ns"][row]) + timeline.shift_ns
             group = groups.setdefault(key, [0, 0, at])
             group[0] += 1
-            group[1] += kind == EventKind.ERROR_UNHANDLED or seq in unhandled
+            group[1] += row in errors.unhandled
             group[2] = min(group[2], at)
-    result = [ErrorGroup(*key, count, int(unhandled), first) for key, (count, unhandled, first) in groups.items()]
+    result = [ErrorGroup(*key, count, unhandled, first) for key, (count, unhandled, first) in groups.items()]
     return tuple(sorted(result, key=lambda e: (-e.unhandled, -e.count, e.first_ns, e.type, e.message)))
 
 
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
-    """List the tasks and threads that ran longest, by the time of their steps; those that are alike together.
+    """List the tasks and threads that ran longest, by the time of their steps.
 
-    The time of a step is wall-clock time between two awaits: it includes waiting for the
-    GIL and for blocking calls.
+    Tasks that nobody named are taken together where they are of one function and created in
+    one place: a server has one for each request. The time of a step is wall-clock time
+    between two awaits: it includes waiting for the GIL and for blocking calls.
     """
-    groups: dict[tuple[int, str, str], list[_Busy]] = defaultdict(list)
-    for position, timeline in enumerate(timelines):
+    found: list[BusyScope] = []
+    for timeline in timelines:
         steps = timeline.steps
         is_run = ~_is_main_job(timeline)
         scopes, durations = steps.scope[is_run], (steps.end_ns - steps.start_ns)[is_run]
@@ -277,35 +270,41 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
         totals = np.add.reduceat(durations, firsts)
         longest = np.maximum.reduceat(durations, firsts)
         counts = np.diff(np.append(firsts, len(scopes)))
-        for busy in map(_Busy, scopes[firsts].tolist(), totals.tolist(), counts.tolist(), longest.tolist()):
-            row = timeline.data.entities.get(busy.scope)
-            function = row[3] if row is not None and row[1] == EntityKind.TASK else ""
-            place = timeline.place_of(row[5]) if row is not None else ""
-            groups[position, function or timeline.name_of(busy.scope), place].append(busy)
-    found: list[BusyScope] = []
-    for (position, function, site), members in groups.items():
-        timeline = timelines[position]
-        total = sum(busy.total_ns for busy in members)
-        name = timeline.name_of(members[0].scope) if len(members) == 1 else function
-        steps_run, longest_ns = sum(busy.steps for busy in members), max(busy.longest_ns for busy in members)
-        found.append(BusyScope(name, timeline.label, len(members), total, steps_run, longest_ns, site))
+        groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for i, scope in enumerate(scopes[firsts].tolist()):
+            groups[_alike(timeline, scope)].append(i)
+        for members in groups.values():
+            scope = int(scopes[firsts[members[0]]])
+            name = timeline.scope_label_of(scope)
+            if len(members) > 1:
+                name = f"{len(members):,} tasks {timeline.data.entities[scope][3]}"
+            found.append(
+                BusyScope(
+                    name, timeline.label, len(members), int(totals[members].sum()), int(counts[members].sum()),
+                    int(longest[members].max()), timeline.place_of(timeline.creation_site_of(scope)),
+                )
+            )  # fmt: skip
     return tuple(sorted(found, key=lambda busy: (-busy.total_ns, busy.name))[:limit])
 
 
-class _Busy(NamedTuple):
-    scope: int
-    total_ns: int
-    steps: int
-    longest_ns: int
+def _alike(timeline: ProcessTimeline, scope: int) -> tuple[object, ...]:
+    """Return what unnamed tasks of one function and place have in common; what only *scope* has, else."""
+    row = timeline.data.entities.get(scope)
+    if row is not None and timeline.is_unnamed_task(scope):
+        return row[3], timeline.place_of(row[5])
+    return (scope,)
 
 
 def _is_main_job(timeline: ProcessTimeline) -> Any:
     """Tell which steps are the whole life of a thread: its function, not something it ran."""
-    ops = timeline.columns["op"][timeline.steps.rows]
+    rows = timeline.steps.rows
+    # A job has a future; one that a worker process was sent has it in another process.
+    is_sent = np.isin(timeline.columns["seq"][rows], list(timeline.data.remote_causes))
     return (
-        (ops == Operation.RUN)
+        (timeline.columns["op"][rows] == Operation.RUN)
         & (timeline.kinds_of(timeline.steps.scope) == EntityKind.THREAD)
-        & (timeline.columns["entity"][timeline.steps.rows] == 0)
+        & (timeline.columns["entity"][rows] == 0)
+        & ~is_sent
     )
 
 

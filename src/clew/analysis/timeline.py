@@ -11,6 +11,7 @@ import numpy as np
 
 from clew.analysis.calls import calls_of
 from clew.analysis.columns import as_arrays, look_up, table_of
+from clew.analysis.errors import errors_of_process
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
 from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clew.analysis.calls import Calls
+    from clew.analysis.errors import Errors
     from clew.analysis.lifetimes import Lifetimes
     from clew.analysis.spans import Spans
     from clew.analysis.steps import Steps
@@ -87,6 +89,11 @@ class ProcessTimeline:
         return spans_after_events(self.columns, self.entities, self.spans_table)
 
     @cached_property
+    def errors(self) -> Errors:
+        """The errors of the process, each once."""
+        return errors_of_process(self)
+
+    @cached_property
     def waits(self) -> Waits:
         """The waits of the process."""
         return waits_of(self.columns)
@@ -143,9 +150,14 @@ class ProcessTimeline:
     @cached_property
     def label(self) -> str:
         """What tells the process from others: of a worker of multiprocessing its name there."""
+        name = next((row[2] for row in self.data.entities.values() if row[1] == EntityKind.PROCESS), "")
+        return self.service if name in ("", "MainProcess") or not self.is_worker else name
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether multiprocessing started it, and gave it a name."""
         row = self.data.entities.get(PROCESS_ENTITY)
-        is_worker = row is not None and row[1] == EntityKind.PROCESS and row[3] == "multiprocessing"
-        return str(row[2]) if row is not None and is_worker else self.service
+        return row is not None and row[1] == EntityKind.PROCESS and row[3].startswith("multiprocessing")
 
     @property
     def pid(self) -> int:
@@ -204,6 +216,11 @@ class ProcessTimeline:
         if self.is_unnamed_task(entity):
             return f"{type_name} ({name})"
         return name or type_name or f"#{entity}"
+
+    def scope_label_of(self, scope: int) -> str:
+        """Name a task or thread among those of all processes: the main thread of a worker by the process."""
+        name = self.name_of(scope)
+        return f"{self.label} {name}" if name == "MainThread" and self.label != self.service else name
 
     def is_unnamed_task(self, entity: int) -> bool:
         """Whether an entity is a task whose name says nothing, but whose function does."""

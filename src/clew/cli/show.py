@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clew.analysis.runs import find_run, find_spans, runs_of
+from clew.analysis.runs import find_run, find_spans, owning_spans, runs_of
 from clew.analysis.summary import summary_of
 from clew.analysis.timeline import timelines_of
 from clew.cli import text
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from clew.analysis.runs import Run, SpanRef
     from clew.analysis.summary import Summary
+    from clew.analysis.timeline import ProcessTimeline
 
 FEW = 6
 """How many lines a section of the overview has."""
@@ -47,7 +48,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.run is not None:
         from clew.cli.show_run import show_run
 
-        run, root = _wanted(runs_of(timelines), args.run)
+        run, root = _wanted(runs_of(timelines), args.run, timelines)
         show_run(run, timelines, as_json=args.json, everything=args.all, root=root)
         return 0
     summary = summary_of(timelines, size_bytes=recording.size)
@@ -58,16 +59,15 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(runs: list[Run], name: str) -> tuple[Run, SpanRef | None]:
+def _wanted(runs: list[Run], name: str, timelines: list[ProcessTimeline]) -> tuple[Run, SpanRef | None]:
     """Return the run, or the span of a run, that *name* means."""
     found = find_run(runs, name)
     named = [run for run in found if run.name == name or run.id.startswith(name.lower())]
     if not named:
         spans = find_spans(runs, name)
         if spans:
-            return max(
-                spans, key=lambda found: (found[1].outcome not in ("ok", ""), found[1].end_ns - found[1].start_ns)
-            )
+            errors = [set(owning_spans(timeline, timeline.errors.rows).tolist()) for timeline in timelines]
+            return max(spans, key=lambda found: _telling(found[1], found[1].number in errors[found[1].process]))
     if not found:
         raise UsageError(
             "no-run",
@@ -77,6 +77,11 @@ def _wanted(runs: list[Run], name: str) -> tuple[Run, SpanRef | None]:
         )
     # Of runs of one name, the one that went wrong or took longest is what people look for.
     return max(named or found, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns)), None
+
+
+def _telling(span: SpanRef, has_error: bool) -> tuple[bool, bool, int]:
+    """Order requests of one name: what went wrong or took longest is what people look for."""
+    return span.outcome not in ("ok", ""), has_error, span.end_ns - span.start_ns
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
@@ -273,7 +278,11 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
     rows = [
         (
             f"{error.count:,}×",
-            "unhandled" if error.unhandled else "",
+            ""
+            if not error.unhandled
+            else "unhandled"
+            if error.unhandled == error.count
+            else f"{error.unhandled:,} unhandled",
             text.fit(": ".join(filter(None, (text.short_type(error.type), error.message))), 60),
             f"{error.service}  {error.site}",
         )
@@ -291,7 +300,7 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
         (
             duration(busy.total_ns),
             f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
-            text.fit(busy.name, 36) + (f"  × {busy.count:,}" if busy.count > 1 else ""),
+            text.fit(busy.name, 44),
             f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
         )
         for busy in told
@@ -309,7 +318,7 @@ def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
             (
                 duration(wait.longest_ns),
                 f"{wait.count:,}×",
-                text.fit(wait.label, 32),
+                text.fit(wait.label.removeprefix("wait "), 32),
                 f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36),
                 f"{wait.service}  {text.fit(wait.longest_by, 28)}  {wait.site}",
             )

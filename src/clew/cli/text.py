@@ -55,8 +55,8 @@ def cut(text: str, width: int) -> str:
 
 
 def short_type(name: str) -> str:
-    """Write the name of a class without its module: ``asyncio.exceptions.CancelledError``."""
-    return name.rpartition(".")[2] or name
+    """Write the name of a class as its programmers would: ``CancelledError``, ``sqlite3.OperationalError``."""
+    return name.removeprefix("__main__.").removeprefix("asyncio.exceptions.")
 
 
 def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") -> list[str]:
