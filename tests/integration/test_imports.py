@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clew.probe.seams._registry import SEAMS
 
-TARGETS = sorted({targets[0] for targets in SEAMS.values()} - {"builtins", "os"}) + ["starlette.applications", "flask"]
+TARGETS = [*sorted({targets[0] for targets in SEAMS.values()} - {"builtins", "os"}), "starlette.applications", "flask"]
 
 PROGRAM = f"""
 import importlib, os, sys

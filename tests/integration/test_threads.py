@@ -221,7 +221,7 @@ def test_a_thread_is_in_the_span_that_started_it(record):
 
 
 def test_threads_of_the_thread_module_have_an_entity(record):
-    """A thread that ``threading`` knows nothing of is defined at its first event."""
+    """A thread that ``threading`` knows nothing of is defined at its first event, by its function."""
     done = record(
         """
         import _thread, threading
@@ -239,7 +239,7 @@ def test_threads_of_the_thread_module_have_an_entity(record):
     )
 
     (set_event,) = done.of("sync.set")
-    assert (set_event.scope.kind, set_event.scope.type, set_event.site.function) == ("thread", "thread", "work")
+    assert (set_event.scope.kind, set_event.scope.type, set_event.site.function) == ("thread", "work", "work")
     assert set_event.scope.name != "MainThread"
     assert done.problems == {}
 
@@ -298,3 +298,19 @@ def test_threads_can_be_left_out(record):
 
     assert done.stdout == "ran\n"
     assert done.of("life.thread_start", "life.thread_end", "sync.join") == []
+
+
+def test_a_module_the_program_forbids_fails_no_hook(record):
+    """`sys.modules[name] = None` is what tests do to try a fallback."""
+    done = record(
+        """
+        import sys
+
+        sys.modules["_queue"] = None
+        import queue
+
+        print(queue.SimpleQueue.__module__)
+        """
+    )
+
+    assert (done.returncode, done.problems) == (0, {})

@@ -31,12 +31,14 @@ class Process:
         self.process = self.entity(EntityKind.PROCESS, service)
         self.main = self.entity(EntityKind.THREAD, "MainThread", parent=self.process)
 
-    def entity(self, kind: EntityKind, name: str, *, type_name: str = "", parent: int = 0, span: int = 0) -> int:
+    def entity(
+        self, kind: EntityKind, name: str, *, type_name: str = "", parent: int = 0, span: int = 0, site: int = 0
+    ) -> int:
         """Define an entity; a task's creator is the main thread unless said otherwise."""
         rows = self.definitions["entities"]
         if kind == EntityKind.TASK and not parent:
             parent = self.main
-        rows.append((len(rows) + 1, int(kind), name, type_name, parent, 0, span, ""))
+        rows.append((len(rows) + 1, int(kind), name, type_name, parent, site, span, ""))
         return len(rows)
 
     def task(self, name: str, function: str = "work", **more: int) -> int:
@@ -51,12 +53,12 @@ class Process:
 
     def span(
         self, name: str, *, parent: int = 0, role: SpanRole = SpanRole.STEP, kind: SpanKind = SpanKind.INTERNAL,
-        op: Operation = Operation.NONE, span_id: int = 0, parent_span_id: int = 0,
+        op: Operation = Operation.NONE, span_id: int = 0, parent_span_id: int = 0, trace: int = 9,
     ) -> int:  # fmt: skip
         """Define a span."""
         rows = self.definitions["spans"]
         number = len(rows) + 1
-        rows.append((number, 7, 9, span_id or number, parent_span_id, parent, int(kind), int(role), int(op), name))
+        rows.append((number, 7, trace, span_id or number, parent_span_id, parent, int(kind), int(role), int(op), name))
         return number
 
     def event(

@@ -17,8 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from clew.model.kinds import Operation
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+STARTS = (Operation.FORK, Operation.SPAWN, Operation.SUBPROCESS, Operation.EXEC)
+"""Operations of an ``effect.call`` that starts a process."""
+START_EFFECTS = tuple(operation.slug for operation in STARTS)
+"""Their names."""
 
 Confidence = Literal["observed", "inferred", "likely"]
 

@@ -20,6 +20,8 @@ from clew.model.kinds import EventKind, Operation, Outcome, SpanKind, SpanRole, 
 if TYPE_CHECKING:
     from clew.analysis.timeline import ProcessTimeline
 
+LEAST_PREFIX = 4
+"""Digits of an id by which a span is found: fewer mean too many."""
 MAIN_SPAN = 1
 """Number of the span of a process's own run."""
 
@@ -186,3 +188,20 @@ def find_run(runs: list[Run], wanted: str) -> list[Run]:
         return exact
     prefix = wanted.lower()
     return [run for run in runs if run.id.startswith(prefix)] or [run for run in runs if wanted in run.name]
+
+
+def find_spans(runs: list[Run], wanted: str) -> list[tuple[Run, SpanRef]]:
+    """Return the spans that *wanted* may mean, with their runs: an id, the beginning of one, or a name.
+
+    Requests go before other spans of the same name.
+
+    Args:
+        runs: Of ``runs_of``.
+        wanted: What the user typed.
+    """
+    spans = [(run, span) for run in runs for span in run.spans]
+    exact = [found for found in spans if found[1].name == wanted]
+    prefix = wanted.lower()
+    if not exact and len(prefix) >= LEAST_PREFIX:
+        exact = [found for found in spans if f"{found[1].span_id:016x}".startswith(prefix)]
+    return [found for found in exact if found[1].kind == "server"] or exact

@@ -6,21 +6,22 @@ longest, and what is missing from the recording.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from clew.analysis.longest_waits import longest_waits_of
+from clew.analysis.processes import STARTS
 from clew.analysis.runs import Run, runs_of
 from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
+    from clew.analysis.longest_waits import WaitGroup
     from clew.analysis.timeline import ProcessTimeline
 
-IDLE_OPERATIONS = (Operation.SLEEP,)
-"""Waits that are meant to last: they are not listed among the longest."""
+_WORST_FIRST = ("failed", "lost", "timeout", "cancelled", "running", "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class ProcessSummary:
     process: str
     pid: int
     service: str
+    label: str
+    """The service, or the name by which its parent knows it."""
     argv: tuple[str, ...]
     python: str
     exit: int | None
@@ -60,31 +63,31 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class BusyScope:
-    """A task or thread, or tasks that are alike, and how long they ran."""
+    """A task or thread, or several of one function created in one place, and how long they ran."""
 
     name: str
     service: str
+    count: int
     total_ns: int
     steps: int
     longest_ns: int
     site: str
-    """Where the task was created."""
+    """Where they were created."""
 
 
 @dataclass(frozen=True, slots=True)
-class WaitGroup:
-    """Waits for one thing."""
+class RequestGroup:
+    """Requests of one name that were served on behalf of other runs."""
 
-    label: str
+    name: str
     service: str
     count: int
-    unfinished: int
-    total_ns: int
+    outcomes: tuple[tuple[str, int], ...]
+    """How many ended how; without an end: ``running`` or ``lost``."""
+    median_ns: int
     longest_ns: int
-    longest_by: str
-    """Who waited longest."""
-    site: str
-    """Where that wait was."""
+    worst_id: str
+    """The span id of the longest of those that went worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Summary:
     """``complete``, or ``cut`` if a process did not come to its end in it."""
     processes: tuple[ProcessSummary, ...]
     runs: tuple[Run, ...]
+    requests: tuple[RequestGroup, ...]
     errors: tuple[ErrorGroup, ...]
     busiest: tuple[BusyScope, ...]
     waits: tuple[WaitGroup, ...]
@@ -118,7 +122,9 @@ def summary_of(timelines: list[ProcessTimeline], *, size_bytes: int) -> Summary:
 
     Complexity: O(n log n) for n events.
     """
-    processes = tuple(process_summary(timeline) for timeline in timelines)
+    exits = _exits_seen(timelines)
+    processes = tuple(process_summary(timeline, exits.get(timeline.pid)) for timeline in timelines)
+    runs = runs_of(timelines)
     ends = [process.start_ns + process.duration_ns for process in processes]
     main = timelines[0]
     return Summary(
@@ -131,10 +137,11 @@ def summary_of(timelines: list[ProcessTimeline], *, size_bytes: int) -> Summary:
         bytes=size_bytes,
         complete="complete" if all(process.state == "ended" for process in processes) else "cut",
         processes=processes,
-        runs=tuple(runs_of(timelines)),
+        runs=tuple(runs),
+        requests=requests_of(runs, timelines),
         errors=errors_of(timelines),
         busiest=busiest_of(timelines),
-        waits=waits_summary_of(timelines),
+        waits=longest_waits_of(runs, timelines),
         kinds=_kinds(timelines),
     )
 
@@ -148,8 +155,23 @@ def _wall_start(timelines: list[ProcessTimeline]) -> int:
     return wall - monotonic - timelines[0].shift_ns
 
 
-def process_summary(timeline: ProcessTimeline) -> ProcessSummary:
-    """Summarise one process."""
+def _exits_seen(timelines: list[ProcessTimeline]) -> dict[int, int]:
+    """Return the exit codes that other processes of the recording came to know, by pid."""
+    found: dict[int, int] = {}
+    for timeline in timelines:
+        columns = timeline.columns
+        is_end = (columns["kind"] == EventKind.EFFECT_RESULT) & np.isin(columns["op"], STARTS)
+        for row in np.flatnonzero(is_end).tolist():
+            call = timeline.row_of(int(columns["cause"][row]))
+            attrs = (timeline.attrs_of(call) if call >= 0 else {}) | timeline.attrs_of(row)
+            pid, code = attrs.get("pid"), attrs.get("returncode")
+            if type(pid) is int and type(code) is int:
+                found[pid] = code
+    return found
+
+
+def process_summary(timeline: ProcessTimeline, exit_seen: int | None = None) -> ProcessSummary:
+    """Summarise one process; *exit_seen* is the exit code that another one came to know."""
     head, end = timeline.stream.process, timeline.end
     times = timeline.columns["t_ns"]
     kinds = timeline.entities["kind"]
@@ -160,9 +182,10 @@ def process_summary(timeline: ProcessTimeline) -> ProcessSummary:
         process=timeline.stream.id,
         pid=timeline.pid,
         service=timeline.service,
+        label=timeline.label,
         argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
         python=str(head.get("python", "")),
-        exit=timeline.exit_code,
+        exit=exit_seen if timeline.exit_code is None else timeline.exit_code,
         signal=str(end.get("signal", "")),
         state="cut" if timeline.stream.cut is not None else state,
         events=len(times),
@@ -177,73 +200,72 @@ def process_summary(timeline: ProcessTimeline) -> ProcessSummary:
     )
 
 
+def requests_of(runs: list[Run], timelines: list[ProcessTimeline]) -> tuple[RequestGroup, ...]:
+    """Group the requests that were served within other runs; those that went wrong first, then the most frequent."""
+    groups: dict[tuple[str, str], list[tuple[str, int, int]]] = defaultdict(list)
+    for run in runs:
+        for span in run.spans[1:]:
+            if span.kind == "server":
+                timeline = timelines[span.process]
+                outcome = span.outcome or ("running" if timeline.is_running else "lost")
+                groups[span.name, timeline.label].append((outcome, span.end_ns - span.start_ns, span.span_id))
+    result: list[RequestGroup] = []
+    for (name, service), members in groups.items():
+        counts = Counter(outcome for outcome, *_ in members)
+        times = sorted(duration for _, duration, _ in members)
+        worst = min(members, key=lambda member: (_badness(member[0]), -member[1]))
+        outcomes = tuple(sorted(counts.items(), key=lambda item: _badness(item[0])))
+        result.append(
+            RequestGroup(name, service, len(members), outcomes, times[len(times) // 2], times[-1], f"{worst[2]:016x}")
+        )
+    return tuple(sorted(result, key=lambda group: (_badness(group.outcomes[0][0]), -group.count, group.name)))
+
+
+def _badness(outcome: str) -> int:
+    return _WORST_FIRST.index(outcome) if outcome in _WORST_FIRST else 0
+
+
 def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
     """Group the errors by type, message and place; unhandled ones first, then the most frequent.
 
-    An error that was seen more than once, as it was raised, logged and not handled, is one.
+    An error that was raised and then found to be handled, or not, is one error.
     """
-    groups: dict[_ErrorKey, list[int]] = {}
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    wanted = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
     for timeline in timelines:
         columns = timeline.columns
-        known: dict[int, _ErrorKey] = {}
-        unhandled: set[int] = set()
-        wanted = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
-        for row in np.flatnonzero(np.isin(columns["kind"], wanted)).tolist():
-            seq, first = int(columns["seq"][row]), int(columns["cause"][row])
-            attrs = _attrs(timeline, seq)
-            key = _ErrorKey(
+        kinds, seqs, causes = columns["kind"], columns["seq"], columns["cause"]
+        rows = np.flatnonzero(np.isin(kinds, wanted))
+        raised = set(seqs[rows[kinds[rows] == EventKind.ERROR_RAISED]].tolist())
+        unhandled = set(causes[rows[kinds[rows] == EventKind.ERROR_UNHANDLED]].tolist())
+        for row in rows.tolist():
+            kind, seq = int(kinds[row]), int(seqs[row])
+            if kind != EventKind.ERROR_RAISED and int(causes[row]) in raised:
+                continue
+            attrs = timeline.attrs_of(row)
+            key = (
                 str(attrs.get("type", "error")),
                 str(attrs.get("message", "")),
                 timeline.place_of(int(columns["site"][row])),
-                timeline.service,
+                timeline.label,
             )
-            # The cause of a second event of an error is the first; but another error may be the cause, too.
-            is_again = columns["kind"][row] != EventKind.ERROR_RAISED and first in known and known[first].fits(key)
-            if is_again:
-                key = known[first]
             at = int(columns["t_ns"][row]) + timeline.shift_ns
             group = groups.setdefault(key, [0, 0, at])
-            group[0] += not is_again
+            group[0] += 1
+            group[1] += kind == EventKind.ERROR_UNHANDLED or seq in unhandled
             group[2] = min(group[2], at)
-            identity = first if is_again else seq
-            known[seq] = key
-            if columns["kind"][row] == EventKind.ERROR_UNHANDLED and identity not in unhandled:
-                unhandled.add(identity)
-                group[1] += 1
-    result = [ErrorGroup(*key, count, unhandled, first) for key, (count, unhandled, first) in groups.items()]
+    result = [ErrorGroup(*key, count, int(unhandled), first) for key, (count, unhandled, first) in groups.items()]
     return tuple(sorted(result, key=lambda e: (-e.unhandled, -e.count, e.first_ns, e.type, e.message)))
 
 
-class _ErrorKey(NamedTuple):
-    """What errors of one group have in common."""
-
-    type: str
-    message: str
-    site: str
-    service: str
-
-    def fits(self, again: _ErrorKey) -> bool:
-        """Tell whether *again* may be of the same error, whose place is sometimes not known any more."""
-        return again in (self, self._replace(site=""))
-
-
-def _attrs(timeline: ProcessTimeline, seq: int) -> dict[str, Any]:
-    try:
-        value = json.loads(timeline.data.attrs.get(seq, "{}"))
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
-    """List the tasks and threads that ran longest, by the time of their steps.
+    """List the tasks and threads that ran longest, by the time of their steps; those that are alike together.
 
-    Tasks that nobody named are taken together where they are of one function and created in
-    one place: a server has one for each request. The time of a step is wall-clock time
-    between two awaits: it includes waiting for the GIL and for blocking calls.
+    The time of a step is wall-clock time between two awaits: it includes waiting for the
+    GIL and for blocking calls.
     """
-    found: list[BusyScope] = []
-    for timeline in timelines:
+    groups: dict[tuple[int, str, str], list[_Busy]] = defaultdict(list)
+    for position, timeline in enumerate(timelines):
         steps = timeline.steps
         is_run = ~_is_main_job(timeline)
         scopes, durations = steps.scope[is_run], (steps.end_ns - steps.start_ns)[is_run]
@@ -255,99 +277,35 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
         totals = np.add.reduceat(durations, firsts)
         longest = np.maximum.reduceat(durations, firsts)
         counts = np.diff(np.append(firsts, len(scopes)))
-        groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-        for i, scope in enumerate(scopes[firsts].tolist()):
-            groups[_alike(timeline, scope)].append(i)
-        for members in groups.values():
-            scope = int(scopes[firsts[members[0]]])
-            name = _scope_name(timeline, scope)
-            if len(members) > 1:
-                name = f"{len(members):,} tasks {timeline.data.entities[scope][3]}"
-            found.append(
-                BusyScope(
-                    name, timeline.service, int(totals[members].sum()), int(counts[members].sum()),
-                    int(longest[members].max()), timeline.place_of(timeline.creation_site_of(scope)),
-                )
-            )  # fmt: skip
+        for busy in map(_Busy, scopes[firsts].tolist(), totals.tolist(), counts.tolist(), longest.tolist()):
+            row = timeline.data.entities.get(busy.scope)
+            function = row[3] if row is not None and row[1] == EntityKind.TASK else ""
+            place = timeline.place_of(row[5]) if row is not None else ""
+            groups[position, function or timeline.name_of(busy.scope), place].append(busy)
+    found: list[BusyScope] = []
+    for (position, function, site), members in groups.items():
+        timeline = timelines[position]
+        total = sum(busy.total_ns for busy in members)
+        name = timeline.name_of(members[0].scope) if len(members) == 1 else function
+        steps_run, longest_ns = sum(busy.steps for busy in members), max(busy.longest_ns for busy in members)
+        found.append(BusyScope(name, timeline.label, len(members), total, steps_run, longest_ns, site))
     return tuple(sorted(found, key=lambda busy: (-busy.total_ns, busy.name))[:limit])
 
 
-def _alike(timeline: ProcessTimeline, scope: int) -> tuple[object, ...]:
-    """Return what unnamed tasks of one function and place have in common; what only *scope* has, else."""
-    row = timeline.data.entities.get(scope)
-    if row is not None and timeline.is_unnamed_task(scope):
-        return row[3], timeline.place_of(row[5])
-    return (scope,)
+class _Busy(NamedTuple):
+    scope: int
+    total_ns: int
+    steps: int
+    longest_ns: int
 
 
 def _is_main_job(timeline: ProcessTimeline) -> Any:
     """Tell which steps are the whole life of a thread: its function, not something it ran."""
-    rows = timeline.steps.rows
-    # A job has a future; one that a worker process was sent has it in another process.
-    is_sent = np.isin(timeline.columns["seq"][rows], list(timeline.data.remote_causes))
+    ops = timeline.columns["op"][timeline.steps.rows]
     return (
-        (timeline.columns["op"][rows] == Operation.RUN)
+        (ops == Operation.RUN)
         & (timeline.kinds_of(timeline.steps.scope) == EntityKind.THREAD)
-        & (timeline.columns["entity"][rows] == 0)
-        & ~is_sent
-    )
-
-
-def _scope_name(timeline: ProcessTimeline, scope: int) -> str:
-    """Name a task or thread; the main thread of a worker process by the process."""
-    name = timeline.name_of(scope)
-    if name != "MainThread":
-        return name
-    process = next((row[2] for row in timeline.data.entities.values() if row[1] == EntityKind.PROCESS), "")
-    return name if process in ("", timeline.service, "MainProcess") else f"{process} {name}"
-
-
-def waits_summary_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[WaitGroup, ...]:
-    """Group the waits by what was waited for; those that never ended first, then the longest."""
-    groups: dict[tuple[int, str], list[_Waits]] = defaultdict(list)
-    for position, timeline in enumerate(timelines):
-        waits, columns = timeline.waits, timeline.columns
-        rows = np.where(waits.begin_rows >= 0, waits.begin_rows, waits.end_rows)
-        ops = columns["op"][rows]
-        keep = np.flatnonzero(~np.isin(ops, IDLE_OPERATIONS))
-        keys = (waits.entity.astype(np.int64) << 8 | ops)[keep]
-        order = np.argsort(keys, kind="stable")
-        bounds = np.flatnonzero(np.diff(keys[order], prepend=-1))
-        durations = (waits.end_ns - waits.start_ns)[keep]
-        for at in np.split(order, bounds[1:]) if len(order) else []:
-            key = int(keys[at[0]])
-            label = timeline.wait_label_of(key >> 8, key & 0xFF)
-            longest = int(keep[at[np.argmax(durations[at])]])
-            unfinished = int((~waits.has_ended[keep[at]]).sum())
-            groups[position, label].append(_Waits(len(at), unfinished, int(durations[at].sum()), longest))
-    found = [_wait_group(timelines[position], label, parts) for (position, label), parts in groups.items()]
-    found.sort(key=lambda group: (group.unfinished == 0, -group.longest_ns, group.label))
-    return tuple(found[:limit])
-
-
-class _Waits(NamedTuple):
-    """The waits for one entity: how many, and the position of the longest."""
-
-    number: int
-    unfinished: int
-    total_ns: int
-    longest: int
-
-
-def _wait_group(timeline: ProcessTimeline, label: str, parts: list[_Waits]) -> WaitGroup:
-    """Join the waits for things of one label: several locks may have one name."""
-    waits, columns = timeline.waits, timeline.columns
-    longest = max((part.longest for part in parts), key=lambda at: waits.end_ns[at] - waits.start_ns[at])
-    row = int(waits.begin_rows[longest] if waits.begin_rows[longest] >= 0 else waits.end_rows[longest])
-    return WaitGroup(
-        label=label,
-        service=timeline.service,
-        count=sum(part.number for part in parts),
-        unfinished=sum(part.unfinished for part in parts),
-        total_ns=sum(part.total_ns for part in parts),
-        longest_ns=int(waits.end_ns[longest] - waits.start_ns[longest]),
-        longest_by=_scope_name(timeline, int(waits.scope[longest])),
-        site=timeline.place_of(int(columns["site"][row])),
+        & (timeline.columns["entity"][timeline.steps.rows] == 0)
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -31,6 +32,8 @@ SAME_CLOCK_NS = 1_000_000_000
 """Two processes whose monotonic clocks stand this close to each other against the wall
 clock, on one host, read the same clock: it is shared there, and only adjustments of the
 wall clock between their starts tell them apart. (Containers can have clocks of their own.)"""
+PROCESS_ENTITY = 1
+"""The number of the process itself among its entities."""
 _UNNAMED_TASK = re.compile(r"Task-\d+")
 """What asyncio names a task that was given no name."""
 
@@ -103,6 +106,31 @@ class ProcessTimeline:
         """For each row of ``entities`` the thread it runs in, or 0."""
         return threads_of_scopes(self.entities)
 
+    @cached_property
+    def _by_seq(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """The numbers of the events ascending, and the row of each if that is another order."""
+        seq = self.columns["seq"]
+        if bool(np.all(seq[1:] > seq[:-1])):
+            return seq, None
+        order = np.argsort(seq, kind="stable")
+        return seq[order], order
+
+    def row_of(self, seq: int) -> int:
+        """Return where an event stands in the columns, -1 if it is not recorded."""
+        seqs, order = self._by_seq
+        at = int(np.searchsorted(seqs, seq)) if 0 < seq < 1 << 63 else len(seqs)
+        if at >= len(seqs) or seqs[at] != seq:
+            return -1
+        return at if order is None else int(order[at])
+
+    def attrs_of(self, row: int) -> dict[str, Any]:
+        """Return the attributes of an event; none if they are not a JSON object."""
+        try:
+            attrs = json.loads(self.data.attrs.get(int(self.columns["seq"][row]), "{}"), parse_constant=str)
+        except (ValueError, RecursionError):
+            return {}
+        return cast("dict[str, Any]", attrs) if isinstance(attrs, dict) else {}
+
     def thread_of(self, scopes: NDArray[Any]) -> NDArray[Any]:
         """Return the thread each of *scopes* runs in, or 0."""
         return look_up({"id": self.entities["id"], "thread": self.threads}, "thread", scopes)
@@ -112,10 +140,23 @@ class ProcessTimeline:
         """What people call the process."""
         return str(self.stream.process.get("service") or self.stream.path.stem)
 
+    @cached_property
+    def label(self) -> str:
+        """What tells the process from others: of a worker of multiprocessing its name there."""
+        row = self.data.entities.get(PROCESS_ENTITY)
+        is_worker = row is not None and row[1] == EntityKind.PROCESS and row[3] == "multiprocessing"
+        return str(row[2]) if row is not None and is_worker else self.service
+
     @property
     def pid(self) -> int:
         """The operating system's number of the process."""
         return _number(self.stream.process.get("pid"))
+
+    @property
+    def start_ns(self) -> int:
+        """When its first event happened, on the recording's clock."""
+        times = self.columns["t_ns"]
+        return int(times.min()) + self.shift_ns if len(times) else 0
 
     @property
     def end(self) -> dict[str, Any]:
@@ -138,12 +179,17 @@ class ProcessTimeline:
         code = self.end.get("exit")
         return code if type(code) is int else None
 
-    @property
+    @cached_property
     def dropped(self) -> int:
-        """How many events were lost: numbers of the stream that no event has, but for the gaps' own."""
+        """How many events were lost: numbers of the stream that no event has, but for the gaps' own.
+
+        What was lost after the last event that was kept, only the end of the stream says.
+        """
         seq = self.columns["seq"]
         missing = int(seq.max()) - len(seq) if len(seq) else 0
-        return missing + int((self.columns["kind"] == EventKind.GAP_DROPPED).sum())
+        return max(
+            missing + int((self.columns["kind"] == EventKind.GAP_DROPPED).sum()), _number(self.end.get("dropped"))
+        )
 
     def kinds_of(self, entities: NDArray[Any]) -> NDArray[Any]:
         """Return the ``EntityKind`` of each of *entities*, 0 where it is not defined."""

@@ -76,15 +76,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv*; return the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     command = next((argument for argument in argv if not argument.startswith("-")), None)
-    parser = build_parser(command)
-    args = parser.parse_args(argv)
-    if args.command is None:
-        parser.print_help()
-        return 0
-    if args.command not in STAYING:
-        # It reads much, answers, and ends: a third of that time would go into looking for garbage.
-        gc.disable()
+    args = argparse.Namespace(command=command, debug=False)
     try:
+        parser = build_parser(command)
+        args = parser.parse_args(argv)
+        if args.command is None:
+            parser.print_help()
+            return 0
+        if args.command not in STAYING:
+            # It reads much, answers, and ends: a third of that time would go into looking for garbage.
+            gc.disable()
         return load(args.command).execute(args)
     except ClewError as error:
         if args.debug:

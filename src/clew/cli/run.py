@@ -28,7 +28,12 @@ from clew.probe.startup import new_folder
 
 if TYPE_CHECKING:
     from clew.format.drain import Drain
+    from clew.model.findings import Finding
 
+MAX_LINES = 12
+"""Lines said at the end, at most."""
+MAX_FINDINGS = 3
+"""Findings named there."""
 POLL_S = 0.01
 CHILDREN_S = 0.2
 """How long children may outlive the program and still be collected by this process: those
@@ -84,8 +89,16 @@ def execute(args: argparse.Namespace) -> int:
     supervisor = Supervisor(folder, quiet=args.quiet)
     started = time.monotonic()
     status = supervisor.run(target, settings)
+    seconds = time.monotonic() - started
+    findings: list[Finding] = []
+    if args.report or any(d.kinds.get(EventKind.ERROR_UNHANDLED, 0) for d in supervisor.drains):
+        from clew.cli import report  # it reads recordings: not needed before the program starts
+
+        recording, findings = report.findings_of(folder)
+        if args.report:
+            sys.stderr.write(report.write_report(args.report, recording, findings))
     if not args.quiet:
-        sys.stderr.write(_summary(supervisor, folder, note, status, time.monotonic() - started))
+        sys.stderr.write(_summary(supervisor, folder, note, status, seconds, findings))
     return _end_like(status)
 
 
@@ -173,6 +186,11 @@ class Supervisor:
         self.pid = 0
         self.is_removed = False
         self.still_running = 0
+
+    @property
+    def drains(self) -> list[Drain]:
+        """What was collected from each process that ended."""
+        return self.collector.finished if self.collector is not None else []
 
     def run(self, target: list[str], settings: config.Config) -> int:
         """Run the program to its end; return its wait status."""
@@ -266,7 +284,9 @@ def _end_like(status: int) -> int:
     return 128 - code  # a signal whose default is to be ignored
 
 
-def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int, seconds: float) -> str:
+def _summary(
+    supervisor: Supervisor, folder: Path | None, note: str, status: int, seconds: float, findings: list[Finding]
+) -> str:
     """Say in a few lines what was recorded, lost, seen, and what to type next."""
     collector = supervisor.collector
     if collector is None or folder is None:
@@ -301,8 +321,11 @@ def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int
         )
     lines += _troubles(drains, collector.errors)
     lines += _unwatched(supervisor.pid, drains)
+    lines += [f"clew: found: {finding.title} [{finding.kind}]\n" for finding in findings[:MAX_FINDINGS]]
+    if len(findings) > MAX_FINDINGS:
+        lines.append(f"clew: found: {len(findings) - MAX_FINDINGS} more; --report FILE writes them all\n")
     lines.append(f"clew: next: clew show {_relative(folder)}\n")
-    return "".join(lines[:12])
+    return "".join([*lines[: MAX_LINES - 1], lines[-1]] if len(lines) > MAX_LINES else lines)
 
 
 def _troubles(drains: list[Drain], errors: list[str]) -> list[str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clew.analysis.runs import find_run
+from clew.analysis.runs import find_run, find_spans, runs_of
 from clew.analysis.summary import summary_of
 from clew.analysis.timeline import timelines_of
 from clew.cli import text
+from clew.cli.report import timestamp
 from clew.cli.text import duration, moment, plural
 from clew.format.reader import open_recording
 from clew.model.errors import UsageError
@@ -18,11 +20,13 @@ from clew.model.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from clew.analysis.runs import Run
+    from clew.analysis.runs import Run, SpanRef
     from clew.analysis.summary import Summary
 
 FEW = 6
 """How many lines a section of the overview has."""
+LEAST = 2
+"""How many lines a section has, however little they tell."""
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -40,29 +44,39 @@ def execute(args: argparse.Namespace) -> int:
         if stream.cut is not None:
             sys.stderr.write(f"clew: {stream.path.name}: {stream.cut}\n")
     timelines = timelines_of(recording)
-    summary = summary_of(timelines, size_bytes=recording.size)
     if args.run is not None:
         from clew.cli.show_run import show_run
 
-        show_run(_wanted(list(summary.runs), args.run), timelines, as_json=args.json, everything=args.all)
-    elif args.json:
+        run, root = _wanted(runs_of(timelines), args.run)
+        show_run(run, timelines, as_json=args.json, everything=args.all, root=root)
+        return 0
+    summary = summary_of(timelines, size_bytes=recording.size)
+    if args.json:
         print(json.dumps(to_json(summary)))
     else:
         print("\n".join(overview(summary, str(args.recording), everything=args.all)))
     return 0
 
 
-def _wanted(runs: list[Run], name: str) -> Run:
+def _wanted(runs: list[Run], name: str) -> tuple[Run, SpanRef | None]:
+    """Return the run, or the span of a run, that *name* means."""
     found = find_run(runs, name)
+    named = [run for run in found if run.name == name or run.id.startswith(name.lower())]
+    if not named:
+        spans = find_spans(runs, name)
+        if spans:
+            return max(
+                spans, key=lambda found: (found[1].outcome not in ("ok", ""), found[1].end_ns - found[1].start_ns)
+            )
     if not found:
         raise UsageError(
             "no-run",
-            f"no run is called {name!r}",
-            f"expected one of {len(runs)} runs, by id or name",
+            f"no run or request is called {name!r}",
+            f"expected one of {len(runs)} runs, by id or name, or of the requests in them",
             "'clew show RECORDING' lists them",
         )
     # Of runs of one name, the one that went wrong or took longest is what people look for.
-    return max(found, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+    return max(named or found, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns)), None
 
 
 def to_json(summary: Summary) -> dict[str, Any]:
@@ -72,7 +86,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "recording": {
             "id": summary.id,
             "service": summary.service,
-            "started_at": _timestamp(summary.started_ns),
+            "started_at": timestamp(summary.started_ns),
             "duration_ns": summary.duration_ns,
             "events": summary.events,
             "dropped": summary.dropped,
@@ -81,13 +95,20 @@ def to_json(summary: Summary) -> dict[str, Any]:
         },
         "processes": [
             {
-                "process": p.process, "pid": p.pid, "service": p.service, "argv": list(p.argv), "python": p.python,
+                "process": p.process, "pid": p.pid, "service": p.service, "label": p.label, "argv": list(p.argv), "python": p.python,
                 "exit": p.exit, "signal": p.signal or None, "state": p.state, "events": p.events, "dropped": p.dropped,
                 "tasks": p.tasks, "threads": p.threads, "problems": dict(p.problems),
             }
             for p in summary.processes
         ],
         "runs": [run_json(run) for run in summary.runs],
+        "requests": [
+            {
+                "name": r.name, "service": r.service, "count": r.count, "outcomes": dict(r.outcomes),
+                "median_ns": r.median_ns, "longest_ns": r.longest_ns, "worst": r.worst_id,
+            }
+            for r in summary.requests
+        ],
         "errors": [
             {
                 "type": e.type, "message": e.message, "site": e.site, "service": e.service, "count": e.count,
@@ -97,7 +118,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
         ],
         "busiest": [
             {
-                "name": b.name, "service": b.service, "total_ns": b.total_ns, "steps": b.steps,
+                "name": b.name, "service": b.service, "count": b.count, "total_ns": b.total_ns, "steps": b.steps,
                 "longest_ns": b.longest_ns, "created_at": b.site,
             }
             for b in summary.busiest
@@ -106,6 +127,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
             {
                 "for": w.label, "service": w.service, "count": w.count, "unfinished": w.unfinished,
                 "total_ns": w.total_ns, "longest_ns": w.longest_ns, "longest_by": w.longest_by, "site": w.site,
+                "ended": w.ended, "ended_by": w.ended_by,
             }
             for w in summary.waits
         ],
@@ -130,11 +152,6 @@ def run_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _timestamp(ns: int) -> str:
-    """Write a Unix time as ISO 8601 in UTC, to the microsecond."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ns % 10**9 // 1000:06}Z"
-
-
 def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
     """Return the lines of the overview."""
     style = text.Style()
@@ -143,6 +160,7 @@ def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
     for heading, body in (
         ("processes", _processes(summary, limit)),
         ("runs", _runs(summary, limit, style)),
+        ("requests", _requests(summary, limit, style)),
         ("errors", _errors(summary, limit, style)),
         ("ran longest", _busiest(summary, limit)),
         ("waited longest", _waits(summary, limit, style)),
@@ -150,11 +168,16 @@ def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
     ):
         if body:
             lines += ["", style.heading(heading), *body]
-    named = [run for run in summary.runs if run.entry != "process"] or list(summary.runs)
-    if named:
-        worst = max(named, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
-        lines += ["", style.dim(f"next: clew show {path} {worst.id[:8]}")]
-    return lines
+    return [*lines, "", style.dim(f"next: clew show {path} {_next(summary)}")] if summary.runs else lines
+
+
+def _next(summary: Summary) -> str:
+    """Return the run or request that is worth a look first."""
+    named = [run for run in summary.runs if run.entry != "process"]
+    worst = max(named or summary.runs, key=lambda run: (run.status not in ("succeeded", "running"), run.duration_ns))
+    bad = [group for group in summary.requests if group.outcomes[0][0] not in ("ok", "running")]
+    is_fine = worst.status in ("succeeded", "running")
+    return shlex.quote(bad[0].name) if bad and (is_fine or not named) else worst.id[:8]
 
 
 def _headline(summary: Summary, style: text.Style) -> list[str]:
@@ -181,7 +204,7 @@ def _processes(summary: Summary, limit: int) -> list[str]:
             parts.append(plural(process.threads, "thread"))
         rows.append(
             (
-                process.service,
+                process.label,
                 f"pid {process.pid}",
                 end,
                 moment(process.start_ns),
@@ -214,6 +237,24 @@ def _runs(summary: Summary, limit: int, style: text.Style) -> list[str]:
     return _more([style.dim(lines[0]), *lines[1:]], len(groups), limit)
 
 
+def _requests(summary: Summary, limit: int, style: text.Style) -> list[str]:
+    if not summary.requests:
+        return []
+    rows = [("", "", "median", "longest", "", "")]
+    for group in summary.requests[:limit]:
+        outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in group.outcomes)
+        if group.outcomes[0][0] == "ok":
+            outcomes = "all succeeded" if group.count > 1 else "succeeded"
+        rows.append(
+            (
+                text.fit(group.name, 34), f"{group.count:,}×", duration(group.median_ns), duration(group.longest_ns),
+                outcomes.replace(" ok", " succeeded"), f"{group.worst_id[:8]}  {group.service}",
+            )
+        )  # fmt: skip
+    lines = text.columns(rows, "lrrrll")
+    return _more([style.dim(lines[0]), *lines[1:]], len(summary.requests), limit)
+
+
 def _bad(runs: list[Run]) -> int:
     return sum(run.status not in ("succeeded", "running") for run in runs)
 
@@ -233,7 +274,7 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
         (
             f"{error.count:,}×",
             "unhandled" if error.unhandled else "",
-            text.fit(f"{error.type}: {error.message}" if error.message else error.type, 60),
+            text.fit(": ".join(filter(None, (text.short_type(error.type), error.message))), 60),
             f"{error.service}  {error.site}",
         )
         for error in summary.errors[:limit]
@@ -244,14 +285,16 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
 
 
 def _busiest(summary: Summary, limit: int) -> list[str]:
+    # Beyond the first few, what ran for next to no time tells nothing.
+    told = [b for i, b in enumerate(summary.busiest[:limit]) if i < LEAST or b.total_ns * 1000 >= summary.duration_ns]
     rows = [
         (
             duration(busy.total_ns),
             f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
-            text.fit(busy.name, 36),
+            text.fit(busy.name, 36) + (f"  × {busy.count:,}" if busy.count > 1 else ""),
             f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
         )
-        for busy in summary.busiest[:limit]
+        for busy in told
     ]
     return text.columns(rows, "rlll") if rows else []
 
@@ -259,27 +302,32 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
 def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for wait in summary.waits[:limit]:
-        times = f"{wait.count:,}×"
-        state = f"{wait.unfinished:,} never ended" if wait.unfinished else ""
+        ended = {"timeout": "timed out", "ok": "", "woken": ""}.get(wait.ended, wait.ended)
+        if wait.ended_by and wait.ended in ("woken", "cancelled", "served"):
+            ended = f"{wait.ended} by {wait.ended_by}"
         rows.append(
             (
                 duration(wait.longest_ns),
-                times,
-                state,
-                text.fit(wait.label, 40),
-                f"{text.fit(wait.longest_by, 30)}  {wait.site}",
+                f"{wait.count:,}×",
+                text.fit(wait.label, 32),
+                f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36),
+                f"{wait.service}  {text.fit(wait.longest_by, 28)}  {wait.site}",
             )
         )
     lines = text.columns(rows, "rrlll") if rows else []
-    return [style.bad(line) if row[2] else line for line, row in zip(lines, rows, strict=True)]
+    return [style.bad(line) if wait.unfinished else line for line, wait in zip(lines, summary.waits, strict=False)]
 
 
 def _losses(summary: Summary) -> list[str]:
     lines: list[str] = []
     for process in summary.processes:
         if process.dropped:
-            lines.append(f"  {process.service}: {plural(process.dropped, 'event')} dropped")
-        lines += [f"  {process.service}: hook {name} was switched off: {problem}" for name, problem in process.problems]
+            share = process.dropped / (process.dropped + process.events)
+            lines.append(
+                f"  {process.label}: {plural(process.dropped, 'event')} dropped, {share:.0%} of all; "
+                "what follows from them is missing above; record with a larger buffer_events"
+            )
+        lines += [f"  {process.label}: hook {name} was switched off: {problem}" for name, problem in process.problems]
     return lines
 
 

@@ -27,6 +27,11 @@ def moment(ns: int) -> str:
     return f"+{ns / 1e9:.3f} s" if ns >= 0 else f"-{-ns / 1e9:.3f} s"
 
 
+def age(ns: int) -> str:
+    """Write a time since the start in a fitting unit: ``+12.3 ms``."""
+    return f"+{duration(ns)}" if ns >= 0 else f"-{duration(-ns)}"
+
+
 def size(count: int) -> str:
     """Write a number of bytes: ``1.2 MB``."""
     power = min((len(str(count)) - 1) // 3, 3)
@@ -41,12 +46,21 @@ def plural(count: int, noun: str) -> str:
 
 def fit(text: str, width: int) -> str:
     """Cut *text* to *width* characters, with an ellipsis where it was cut."""
-    text = " ".join(text.split())
+    return cut(" ".join(text.split()), width)
+
+
+def cut(text: str, width: int) -> str:
+    """Cut *text* to *width* characters, its spaces as they are."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
+def short_type(name: str) -> str:
+    """Write the name of a class without its module: ``asyncio.exceptions.CancelledError``."""
+    return name.rpartition(".")[2] or name
+
+
 def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") -> list[str]:
-    """Lay out rows in columns.
+    """Lay out rows in columns; on a terminal, lines are cut to its width.
 
     Args:
         rows: Cells; every row of one length.
@@ -55,12 +69,14 @@ def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") ->
     """
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines: list[str] = []
+    most = terminal_width(most=1000) if sys.stdout.isatty() else None
     for row in rows:
         cells = [
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(row, widths, align, strict=True)
         ]
-        lines.append((indent + "  ".join(cells)).rstrip())
+        line = (indent + "  ".join(cells)).rstrip()
+        lines.append(cut(line, most) if most is not None else line)
     return lines
 
 

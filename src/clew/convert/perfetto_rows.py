@@ -284,11 +284,6 @@ class Drawing:
             args.append(f'"attrs":{self._readable(text)}')
         return ",".join(args)
 
-    def attrs_of(self, row: int) -> dict[str, Any]:
-        """Return the attributes of an event; none if they are not a JSON object."""
-        attrs = _parsed(self.timeline.data.attrs.get(int(self.timeline.columns["seq"][row]), ""))
-        return cast("dict[str, Any]", attrs) if isinstance(attrs, dict) else {}
-
     def _readable(self, text: str) -> str:
         """Return attributes as JSON, the numbers of stacks replaced by the places they stand for."""
         try:
@@ -320,7 +315,7 @@ class Drawing:
             yield self.mark(self.place_of(int(scopes[row])), int(self.times[row]), name, category, self.event_args(row))
 
     def _mark_name(self, kind: EventKind, row: int) -> str:
-        attrs = self.attrs_of(row)
+        attrs = self.timeline.attrs_of(row)
         if kind == EventKind.LIFE_TASK_CANCEL:
             return "cancelled"
         if kind == EventKind.LOG_RECORD:
@@ -338,7 +333,7 @@ class Drawing:
         for row in np.flatnonzero(columns["kind"] == EventKind.GAP_DROPPED).tolist():
             count = int(columns["arg"][row])
             name = quote(f"{count:,} event{'' if count == 1 else 's'} lost")
-            start = self.attrs_of(row).get("from_ns")
+            start = self.timeline.attrs_of(row).get("from_ns")
             args = self.event_args(row)
             if type(start) is int:
                 args += f',"since":"{microseconds(max(int(columns["t_ns"][row]) - start, 0))} µs before"'

@@ -88,6 +88,11 @@ def _installer(seam: str, session: Session):  # noqa: ANN202
     def action(module: ModuleType) -> None:
         try:
             import_module(f"clew.probe.seams.{seam}").install(module, session)
+        except ImportError as error:
+            # `sys.modules[name] = None` is how a program, or a test of it, forbids a module.
+            is_forbidden = error.name in sys.modules and not isinstance(sys.modules[error.name], type(sys))
+            if not is_forbidden:
+                report(seam, f"{type(error).__name__}: {error}")
         except Exception as error:  # the program goes on without this seam
             report(seam, f"{type(error).__name__}: {error}")
 

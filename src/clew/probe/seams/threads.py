@@ -110,7 +110,12 @@ def _define_running() -> int:
     """Define the thread that runs here and was not seen to start; return its number."""
     thread: Any = threading._active.get(get_ident())  # pyright: ignore[reportAttributeAccessIssue]
     if thread is None:
-        return definitions.define_entity(EntityKind.THREAD, "", type_name="thread")
+        # Begun with `_thread.start_new_thread`: the function it runs is what tells it from others.
+        frame = sys._getframe(1)
+        while frame.f_back is not None:
+            frame = frame.f_back
+        name = frame.f_code.co_qualname
+        return definitions.define_entity(EntityKind.THREAD, "", type_name="thread" if name == "<module>" else name)
     return _life_of(thread).number
 
 
