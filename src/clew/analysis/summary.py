@@ -228,34 +228,51 @@ def _badness(outcome: str) -> int:
 def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
     """Group the errors by type, message and place; unhandled ones first, then the most frequent.
 
-    An error that was raised and then found to be handled, or not, is one error.
+    An error that was seen more than once, as it was raised, logged and not handled, is one.
     """
-    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    groups: dict[_ErrorKey, list[int]] = {}
     wanted = (EventKind.ERROR_RAISED, EventKind.ERROR_HANDLED, EventKind.ERROR_UNHANDLED)
     for timeline in timelines:
         columns = timeline.columns
-        kinds, seqs, causes = columns["kind"], columns["seq"], columns["cause"]
-        rows = np.flatnonzero(np.isin(kinds, wanted))
-        raised = set(seqs[rows[kinds[rows] == EventKind.ERROR_RAISED]].tolist())
-        unhandled = set(causes[rows[kinds[rows] == EventKind.ERROR_UNHANDLED]].tolist())
-        for row in rows.tolist():
-            kind, seq = int(kinds[row]), int(seqs[row])
-            if kind != EventKind.ERROR_RAISED and int(causes[row]) in raised:
-                continue
+        # What is known of each event of an error: the key of its group, and its first event.
+        known: dict[int, tuple[_ErrorKey, int]] = {}
+        unhandled: set[int] = set()
+        for row in np.flatnonzero(np.isin(columns["kind"], wanted)).tolist():
+            kind, seq, cause = (int(columns[name][row]) for name in ("kind", "seq", "cause"))
             attrs = timeline.attrs_of(row)
-            key = (
+            key = _ErrorKey(
                 str(attrs.get("type", "error")),
                 str(attrs.get("message", "")),
                 timeline.place_of(int(columns["site"][row])),
                 timeline.label,
             )
             at = int(columns["t_ns"][row]) + timeline.shift_ns
+            first = seq
+            # The cause of an error may be another one, of which it came; of a second event, the first.
+            if kind != EventKind.ERROR_RAISED and cause in known and known[cause][0].fits(key):
+                key, first = known[cause]
+            known[seq] = key, first
             group = groups.setdefault(key, [0, 0, at])
-            group[0] += 1
-            group[1] += kind == EventKind.ERROR_UNHANDLED or seq in unhandled
+            group[0] += first == seq
             group[2] = min(group[2], at)
-    result = [ErrorGroup(*key, count, int(unhandled), first) for key, (count, unhandled, first) in groups.items()]
+            if kind == EventKind.ERROR_UNHANDLED and first not in unhandled:
+                unhandled.add(first)
+                group[1] += 1
+    result = [ErrorGroup(*key, count, unhandled, first) for key, (count, unhandled, first) in groups.items()]
     return tuple(sorted(result, key=lambda e: (-e.unhandled, -e.count, e.first_ns, e.type, e.message)))
+
+
+class _ErrorKey(NamedTuple):
+    """What errors of one group have in common."""
+
+    type: str
+    message: str
+    site: str
+    service: str
+
+    def fits(self, again: _ErrorKey) -> bool:
+        """Tell whether *again* may be of the same error, whose place is sometimes not known any more."""
+        return again in (self, self._replace(site=""))
 
 
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
@@ -301,11 +318,14 @@ class _Busy(NamedTuple):
 
 def _is_main_job(timeline: ProcessTimeline) -> Any:
     """Tell which steps are the whole life of a thread: its function, not something it ran."""
-    ops = timeline.columns["op"][timeline.steps.rows]
+    rows = timeline.steps.rows
+    # A job has a future; one that a worker process was sent has it in another process.
+    is_sent = np.isin(timeline.columns["seq"][rows], list(timeline.data.remote_causes))
     return (
-        (ops == Operation.RUN)
+        (timeline.columns["op"][rows] == Operation.RUN)
         & (timeline.kinds_of(timeline.steps.scope) == EntityKind.THREAD)
-        & (timeline.columns["entity"][timeline.steps.rows] == 0)
+        & (timeline.columns["entity"][rows] == 0)
+        & ~is_sent
     )
 
 
