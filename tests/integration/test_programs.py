@@ -51,6 +51,17 @@ class Shown:
 
 
 @pytest.fixture
+def show_run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Ask ``clew show`` for the tree of one run."""
+
+    def ask(path: Path, name: str) -> dict[str, Any]:
+        assert main(["show", str(path), name, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["tree"]
+
+    return ask
+
+
+@pytest.fixture
 def show(capsys: pytest.CaptureFixture[str]) -> Any:
     """Ask ``clew show`` about a recording, which must have lost nothing."""
 
@@ -151,7 +162,7 @@ def serve(command: list[str], folder: Path) -> tuple[int, Counter[tuple[str, int
     return server.returncode, bodies, log, re.sub(r"\[\d+\]", "[PID]", err[err.index("INFO:     Shutting down") :])
 
 
-def test_datasette_under_load(tmp_path, show):
+def test_datasette_under_load(tmp_path, show, show_run):
     """Every request is a run that ended well; the SQL ran in a pool of threads, for which the requests waited."""
     make_shop(tmp_path)
     recording = tmp_path / "recording.clew"
@@ -181,15 +192,14 @@ def test_datasette_under_load(tmp_path, show):
         f"ThreadPoolExecutor-1_{n}" for n in range(len(workers))
     ]
     assert {worker["created_at"].partition(":")[0] for worker in workers} == {"datasette/database.py"}
-    waits = shown.wait("wait future Database.execute_fn.<locals>.in_thread")
+    waits = shown.wait("future Database.execute_fn.<locals>.in_thread")
     assert waits["count"] >= sent.total()
     assert waits["unfinished"] == 0
     assert sum(worker["steps"] for worker in workers) >= waits["count"]
     # One line for the tasks of all requests.
-    tasks = next(
-        busy for busy in shown.json["busiest"] if busy["name"].endswith(" tasks RequestResponseCycle.run_asgi")
-    )
-    assert tasks["name"].startswith(f"{sent.total()} ")
+    (tasks,) = [busy for busy in shown.json["busiest"] if busy["name"] == "RequestResponseCycle.run_asgi"]
+    assert tasks["count"] == sent.total()
+    assert shown.line("RequestResponseCycle.run_asgi", f"× {sent.total()}")
     assert tasks["steps"] > sent.total()
     assert re.match(r"uvicorn/protocols/http/\w+.py:\d+ ", tasks["created_at"])
     # The thread that writes had nothing to do: nobody waited for it.
@@ -199,7 +209,15 @@ def test_datasette_under_load(tmp_path, show):
     broken = LOAD["/shop.json?_shape=array&sql=select+broken"]
     assert (error["type"], error["count"], error["unhandled"]) == ("sqlite3.OperationalError", broken, 0)
     assert re.match(r"datasette/database.py:\d+ Database.execute.<locals>", error["site"])
-    assert shown.line(f"{broken}×", "sqlite3.OperationalError: no such column: broken")
+    assert shown.line(f"{broken}×", "OperationalError: no such column: broken")
+
+    # One request: where its time went, and who served it.
+    tree = show_run(recording, "GET /shop/items/7.json")
+    assert (tree["kind"], tree["detail"], tree["outcome"]) == ("request", "200", "ok")
+    assert tree["ran_ns"] + tree["ready_ns"] + tree["waited_ns"] <= tree["duration_ns"]
+    waited = [child for child in tree["children"] if child["name"] == "future Database.execute_fn.<locals>.in_thread"]
+    assert waited
+    assert {child["woken_by"]["scope"].rpartition("_")[0] for child in waited} == {"ThreadPoolExecutor-1"}
 
 
 # -- huey: eight threads that take tasks from one queue
@@ -282,7 +300,7 @@ def test_huey_with_eight_threads(tmp_path, show, capsys):
     assert (process["exit"], process["state"], process["threads"]) == (0, "ended", 10)
     assert shown.line("huey_consumer", "exit 0", "10 threads")
     # All eight are there at once; each waits for the last.
-    met = shown.wait("wait barrier shop.together")
+    met = shown.wait("barrier shop.together")
     assert (met["count"], met["unfinished"]) == (8, 0)
     assert re.fullmatch(r"Worker-[1-8]", met["longest_by"])
     assert re.fullmatch(r"shop.py:\d+ meet", met["site"])
@@ -326,7 +344,7 @@ def format_files(command: list[str], folder: Path) -> tuple[int, str, Counter[st
     )
 
 
-def test_black_with_two_worker_processes(tmp_path, show):
+def test_black_with_two_worker_processes(tmp_path, show, show_run):
     """The work is said to be done by the workers, the error to have come from one of them."""
     recording = tmp_path / "recording.clew"
 
@@ -339,14 +357,18 @@ def test_black_with_two_worker_processes(tmp_path, show):
     first, *workers = shown.json["processes"]
     assert (first["exit"], first["state"], first["tasks"]) == (123, "ended", 1)
     assert shown.line(f"pid {first['pid']}", "exit 123")
-    assert [worker["state"] for worker in workers] == ["ended", "ended"]
+    assert [(worker["state"], worker["exit"]) for worker in workers] == [("ended", 0), ("ended", 0)]
+    assert {worker["label"] for worker in workers} == {"ForkProcess-1", "ForkProcess-2"}
     (run,) = [run for run in shown.json["runs"] if run["process"] == first["process"]]
     assert (run["name"], run["status"], run["entry"]) == ("black", "failed", "process")
-    jobs = [busy for busy in shown.json["busiest"] if re.fullmatch(r"ForkProcess-[12] MainThread", busy["name"])]
+    jobs = [busy for busy in shown.json["busiest"] if re.fullmatch(r"ForkProcess-[12]", busy["service"])]
     assert sum(job["steps"] for job in jobs) == FILES + 1
-    finished = shown.wait("wait queue finished (get)")
-    assert finished["longest_by"] == "schedule_formatting (Task-1)"
-    assert re.fullmatch(r"black/concurrency.py:\d+ schedule_formatting", finished["site"])
     (error,) = shown.json["errors"]
     assert (error["type"], error["count"], error["unhandled"]) == ("black.parsing.InvalidInput", 1, 0)
     assert "black/parsing.py" in shown.line("1×", "InvalidInput: cannot parse: 1:4")
+    tree = show_run(recording, "black")
+    assert (tree["kind"], tree["outcome"]) == ("run", "failed")
+    failed = [
+        child for child in tree["children"] if child["name"] == "format_file_in_place" and child["outcome"] == "failed"
+    ]
+    assert [child["service"] for child in failed] == [error["service"]]
