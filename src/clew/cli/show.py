@@ -300,7 +300,7 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
         (
             duration(busy.total_ns),
             f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
-            text.fit(busy.name, 44),
+            text.fit(busy.name, 40) + (f"  × {busy.count:,}" if busy.count > 1 else ""),
             f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
         )
         for busy in told
