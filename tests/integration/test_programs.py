@@ -192,14 +192,14 @@ def test_datasette_under_load(tmp_path, show, show_run):
         f"ThreadPoolExecutor-1_{n}" for n in range(len(workers))
     ]
     assert {worker["created_at"].partition(":")[0] for worker in workers} == {"datasette/database.py"}
-    waits = shown.wait("future Database.execute_fn.<locals>.in_thread")
+    waits = shown.wait("wait future Database.execute_fn.<locals>.in_thread")
     assert waits["count"] >= sent.total()
     assert waits["unfinished"] == 0
     assert sum(worker["steps"] for worker in workers) >= waits["count"]
     # One line for the tasks of all requests.
-    (tasks,) = [busy for busy in shown.json["busiest"] if busy["name"] == "RequestResponseCycle.run_asgi"]
+    name = f"{sent.total()} tasks RequestResponseCycle.run_asgi"
+    (tasks,) = [busy for busy in shown.json["busiest"] if busy["name"] == name]
     assert tasks["count"] == sent.total()
-    assert shown.line("RequestResponseCycle.run_asgi", f"× {sent.total()}")
     assert tasks["steps"] > sent.total()
     assert re.match(r"uvicorn/protocols/http/\w+.py:\d+ ", tasks["created_at"])
     # The thread that writes had nothing to do: nobody waited for it.
@@ -300,7 +300,7 @@ def test_huey_with_eight_threads(tmp_path, show, capsys):
     assert (process["exit"], process["state"], process["threads"]) == (0, "ended", 10)
     assert shown.line("huey_consumer", "exit 0", "10 threads")
     # All eight are there at once; each waits for the last.
-    met = shown.wait("barrier shop.together")
+    met = shown.wait("wait barrier shop.together")
     assert (met["count"], met["unfinished"]) == (8, 0)
     assert re.fullmatch(r"Worker-[1-8]", met["longest_by"])
     assert re.fullmatch(r"shop.py:\d+ meet", met["site"])
@@ -363,6 +363,9 @@ def test_black_with_two_worker_processes(tmp_path, show, show_run):
     assert (run["name"], run["status"], run["entry"]) == ("black", "failed", "process")
     jobs = [busy for busy in shown.json["busiest"] if re.fullmatch(r"ForkProcess-[12]", busy["service"])]
     assert sum(job["steps"] for job in jobs) == FILES + 1
+    finished = shown.wait("wait queue finished (get)")
+    assert finished["longest_by"] == "schedule_formatting (Task-1)"
+    assert re.fullmatch(r"black/concurrency.py:\d+ schedule_formatting", finished["site"])
     (error,) = shown.json["errors"]
     assert (error["type"], error["count"], error["unhandled"]) == ("black.parsing.InvalidInput", 1, 0)
     assert "black/parsing.py" in shown.line("1×", "InvalidInput: cannot parse: 1:4")

@@ -95,7 +95,9 @@ def test_the_jobs_of_worker_processes_are_among_what_ran_longest(record, capsys)
     shown = overview(recorded, capsys)
 
     assert recorded.returncode == 0, recorded.stderr
-    worker = next(b for b in shown["busiest"] if (b["name"], b["service"]) == ("MainThread", "ForkProcess-1"))
+    worker = next(
+        b for b in shown["busiest"] if (b["name"], b["service"]) == ("ForkProcess-1 MainThread", "ForkProcess-1")
+    )
     assert worker["steps"] == 5
     assert worker["total_ns"] >= worker["longest_ns"] > 0
 
@@ -144,5 +146,5 @@ def test_tasks_of_one_function_are_one_line(record, capsys):
     shown = overview(recorded, capsys)
 
     found = {busy["name"]: (busy["count"], busy["steps"]) for busy in shown["busiest"]}
-    assert found["serve"] == (5, 10)
+    assert found["5 tasks serve"] == (5, 10)
     assert "main (Task-1)" in found
