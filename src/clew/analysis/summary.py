@@ -253,8 +253,8 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
     """List the tasks and threads that ran longest, by the time of their steps.
 
-    Tasks that nobody named are taken together where they are of one function and created in
-    one place: a server has one for each request. The time of a step is wall-clock time
+    Tasks are taken together where they are of one function and created in one place: a server
+    has one for each request. The time of a step is wall-clock time
     between two awaits: it includes waiting for the GIL and for blocking calls.
     """
     found: list[BusyScope] = []
@@ -275,9 +275,7 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
             groups[_alike(timeline, scope)].append(i)
         for members in groups.values():
             scope = int(scopes[firsts[members[0]]])
-            name = timeline.scope_label_of(scope)
-            if len(members) > 1:
-                name = f"{len(members):,} tasks {timeline.data.entities[scope][3]}"
+            name = timeline.name_of(scope) if len(members) == 1 else timeline.data.entities[scope][3]
             found.append(
                 BusyScope(
                     name, timeline.label, len(members), int(totals[members].sum()), int(counts[members].sum()),
@@ -288,9 +286,9 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
 
 
 def _alike(timeline: ProcessTimeline, scope: int) -> tuple[object, ...]:
-    """Return what unnamed tasks of one function and place have in common; what only *scope* has, else."""
+    """Return what tasks of one function and place have in common; of others, what only *scope* has."""
     row = timeline.data.entities.get(scope)
-    if row is not None and timeline.is_unnamed_task(scope):
+    if row is not None and row[1] == EntityKind.TASK and row[3]:
         return row[3], timeline.place_of(row[5])
     return (scope,)
 
