@@ -254,8 +254,8 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
     """List the tasks and threads that ran longest, by the time of their steps.
 
-    Tasks that nobody named are taken together where they are of one function and created in
-    one place: a server has one for each request. The time of a step is wall-clock time
+    Tasks are taken together where they are of one function and created in one place: a server
+    has one for each request. The time of a step is wall-clock time
     between two awaits: it includes waiting for the GIL and for blocking calls.
     """
     groups: dict[tuple[object, ...], _Busy] = {}
@@ -306,9 +306,9 @@ class _Busy:
 
 
 def _alike(timeline: ProcessTimeline, scope: int) -> tuple[object, ...]:
-    """Return what unnamed tasks of one function and place have in common; what only *scope* has, else."""
+    """Return what tasks of one function and place have in common; of others, what only *scope* has."""
     row = timeline.data.entities.get(scope)
-    if row is not None and timeline.is_unnamed_task(scope):
+    if row is not None and row[1] == EntityKind.TASK and row[3]:
         site = timeline.data.sites.get(row[5], (0, "", 0, ""))
         return row[3], site[1], site[2]
     return (scope,)

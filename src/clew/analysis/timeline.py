@@ -217,11 +217,6 @@ class ProcessTimeline:
             return f"{type_name} ({name})"
         return name or type_name or f"#{entity}"
 
-    def scope_label_of(self, scope: int) -> str:
-        """Name a task or thread among those of all processes: the main thread of a worker by the process."""
-        name = self.name_of(scope)
-        return f"{self.label} {name}" if name == "MainThread" and self.label != self.service else name
-
     def is_unnamed_task(self, entity: int) -> bool:
         """Whether an entity is a task whose name says nothing, but whose function does."""
         row = self.data.entities.get(entity)
