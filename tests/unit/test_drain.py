@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from clew.format import ring
@@ -104,6 +104,7 @@ STEPS = st.one_of(
 )
 
 
+@example([("skip", 0), ("full", 0), ("emit", 467), ("step", 0), ("step", 0), ("kill", 0)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=25))
 def test_nothing_is_lost_or_told_twice(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]):
@@ -132,7 +133,7 @@ def test_nothing_is_lost_or_told_twice(tmp_path_factory: pytest.TempPathFactory,
                 program.map[:] = before
                 ring.NUMBER.pack_into(program.map, ring.JOURNAL_WRITTEN, program.written)
             # A drain that could not write held the definitions in its own memory.
-            program.has_forgotten |= drain._lost_from is not None
+            program.has_forgotten |= drain._lost_from is not None or bool(drain.error and drain._rows)
             drain.close()
             drain = Drain(program.path)
             drain.stream_path = stream_path
