@@ -105,6 +105,7 @@ STEPS = st.one_of(
 
 
 @example([("skip", 0), ("full", 0), ("emit", 467), ("step", 0), ("step", 0), ("kill", 0)])
+@example([("emit", 2049), ("step", 0), ("step", 0), ("step", 0), ("kill unfreed", 0)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=25))
 def test_nothing_is_lost_or_told_twice(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]):

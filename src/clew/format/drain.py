@@ -194,7 +194,9 @@ class Drain:
     def resume_at(self, seq: int) -> None:
         """Begin at *seq*: everything before it stands in the stream."""
         if seq > self.next_seq:
-            self.next_seq = self._seen_seq = min(seq, self._freed_seq + self.capacity)
+            # Beyond the ring stand only numbers that were refused for want of room.
+            known = max(self._freed_seq + self.capacity, self._get(ring.REFUSED_TO))
+            self.next_seq = self._seen_seq = min(seq, known)
             self._free()
         elif seq < self.next_seq:
             # The drain before could not write those and was killed before it could say so.
