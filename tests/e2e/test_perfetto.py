@@ -203,10 +203,16 @@ def test_the_page_shows_processes_threads_and_tasks_in_order(tmp_path, view):
 
     viewer = view(write(tmp_path / "a.clew", process))
 
-    expand = viewer.page.get_by_title("Expand all")
-    if expand.count():  # otherwise it is open already
-        expand.click()
-    viewer.page.wait_for_function(f"() => document.body.innerText.includes({json.dumps(names[-1])})")
+    # The rows appear some time after the trace is loaded, open or to be opened.
+    viewer.page.wait_for_function(
+        """name => {
+            if (document.body.innerText.includes(name)) return true;
+            document.querySelector('[title="Expand all"]')?.click();
+            return false;
+        }""",
+        arg=names[-1],
+        polling=500,
+    )
     shown = viewer.page.locator("body").inner_text()
     places = [shown.index(name) for name in ("bank 4242", "MainThread", *names)]
     assert places == sorted(places)
