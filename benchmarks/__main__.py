@@ -9,6 +9,7 @@ import argparse
 import platform
 import sys
 import time
+import traceback
 from importlib import import_module
 from importlib.metadata import version
 
@@ -37,15 +38,23 @@ def main() -> int:
     progress = _Progress(started)
     plan = Plan(is_quick=args.quick, progress=progress)
     sections = []
+    failed: list[str] = []
     for name in args.names or NAMES:
         progress.name = name
-        sections.append(import_module(f"benchmarks.suite.{name}").measure(plan))
+        try:
+            sections.append(import_module(f"benchmarks.suite.{name}").measure(plan))
+        except Exception:  # the others took minutes: what they found is kept
+            traceback.print_exc()
+            failed.append(name)
+            continue
         progress("")
         if not args.write:
             print(sections[-1].markdown(), end="\n\n", flush=True)
     rounds = f"Rounds: {plan.rounds}, if nothing else is said" + (
         " (quick: sizes are too small to judge by)" * args.quick
     )
+    if failed:
+        rounds += f". Not measured, because it failed: {', '.join(failed)}"
     peers = ", ".join(f"{name} {version(name)}" for name in PEERS)
     conditions = (
         f"{rounds}\n- Python {platform.python_version()}, if nothing else is said; clew {version('clew')}, {peers}"
@@ -55,7 +64,7 @@ def main() -> int:
         print(f"wrote docs/{DOCUMENT.name}")
     else:
         print(f"- Machine: {machine()}\n- {conditions}\n- Took {time.monotonic() - started:.0f} s")
-    return 0
+    return 1 if failed else 0
 
 
 class _Progress:
