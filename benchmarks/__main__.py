@@ -43,7 +43,7 @@ def main() -> int:
         progress.name = name
         try:
             sections.append(import_module(f"benchmarks.suite.{name}").measure(plan))
-        except Exception:  # the others took minutes: what they found is kept
+        except Exception:  # noqa: BLE001  the others took minutes: what they found is kept
             traceback.print_exc()
             failed.append(name)
             continue
