@@ -88,7 +88,8 @@ def _make_sleep(original: Any) -> Any:
     async def sleep(delay: Any, result: Any = None) -> Any:
         started = None
         try:
-            if _is_number(delay):
+            # A library that only lets others run waits for nothing: its next step says so.
+            if _is_number(delay) and (delay > 0 or sites.tier_of(_getframe(1).f_code) != sites.LIBRARY):
                 started = begin(WAIT | OP_SLEEP, 0, int(delay * 1e9) if 0 < delay < _MAX_SLEEP_S else 0)
         except Exception as error:
             sleeps.failed(error)

@@ -19,6 +19,7 @@ from clew.format.ring import SLOT, SLOT_SIZE
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import buffer, definitions, journal, sites
 from clew.probe.patching import Hooks, hide_frame
+from clew.probe.sites import HIDDEN, LIBRARY, USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ _OWNERS: dict[int, tuple[str, ...]] = {
 
 
 _unnamed: dict[int, tuple[weakref.ref[Any], int]] = {}
-"""By ``id()``: primitives that only asyncio's code has touched yet, and their numbers."""
+"""By ``id()``: primitives that no code of the user's has touched yet, and their numbers."""
 MAX_UNNAMED = 10_000
 
 
@@ -89,7 +90,9 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     """Give *thing* its number at first sight: 0 if asyncio made it for its own use.
 
     In ``create_task(queue.get())`` the task's own code is asyncio's: nothing there tells
-    by what name the program knows the queue. It is met again until something does.
+    by what name the program knows the queue. It is met again until something does. So is
+    what a library uses: most often it made it for itself, and to search the variables of
+    its callers for a name costs more than all that is recorded of it.
 
     Args:
         thing: A primitive.
@@ -100,20 +103,22 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     if kind in _OWNERS and is_inner(frame, _OWNERS[kind]):
         definitions.bind(thing, 0)
         return 0
-    frame = sites.user_frame(2)
+    while frame is not None and (tier := sites.tier_of(frame.f_code)) >= HIDDEN:
+        frame = frame.f_back if tier == HIDDEN else None
+    is_named = frame is not None and tier == USER
     known = _unnamed.get(id(thing))
-    if frame is None and known is not None:
+    if not is_named and known is not None:
         return known[1]
     cls: Any = type(thing)
     type_name = f"{cls.__module__}.{cls.__qualname__}"
     detail = "" if describe is None else describe(thing)
-    if frame is None and len(_unnamed) < MAX_UNNAMED:
-        number = definitions.define_entity(kind, "", type_name, detail=detail)
+    site = sites.site_of(frame) if frame is not None else 0
+    if not is_named and len(_unnamed) < MAX_UNNAMED:
+        number = definitions.define_entity(kind, "", type_name, 0, site, 0, detail)
         key = id(thing)
         _unnamed[key] = (weakref.ref(thing, lambda reference: _drop(key, reference)), number)
         return number
-    name = definitions.variable_name(thing, frame) if frame is not None else ""
-    site = sites.site_of(frame) if frame is not None else 0
+    name = definitions.variable_name(thing, frame) if frame is not None and is_named else ""
     if known is None:
         return definitions.register(thing, kind, name, type_name=type_name, site=site, detail=detail)
     number = known[1]
@@ -123,10 +128,24 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     return number
 
 
+def number_of_met(thing: object) -> int:
+    """Return the number of *thing* if it has one, named or not, else 0."""
+    known = _unnamed.get(id(thing))
+    return known[1] if known is not None else get_number(id(thing)) or 0
+
+
 def _drop(key: int, reference: Any) -> None:
     known = _unnamed.get(key)
     if known is not None and known[0] is reference:
         del _unnamed[key]
+
+
+def is_of_library(thing: Any, frame: FrameType) -> bool:
+    """Tell whether *frame* is a library's, and *thing* has no name the user's code knows it by.
+
+    What such code does without waiting, and without waking anybody, is left out.
+    """
+    return get_number(id(thing)) is None and sites.tier_of(frame.f_code) == LIBRARY
 
 
 def is_inner(frame: FrameType | None, owners: tuple[str, ...]) -> bool:
@@ -283,6 +302,7 @@ def make_wait(
     """
     op = begins & 0xFF00
     ends |= op
+    is_quiet = kind == EntityKind.EVENT
 
     def make(original: Any) -> Any:
         async def wait(self: Any) -> Any:
@@ -290,7 +310,8 @@ def make_wait(
             try:
                 number = get_number(id(self))
                 if number is None:
-                    number = meet(self, kind, _getframe(1), describe)
+                    is_left_out = is_quiet and not must_wait(self) and is_of_library(self, _getframe(1))
+                    number = 0 if is_left_out else meet(self, kind, _getframe(1), describe)
                 if number and must_wait(self):
                     started = begin(begins, number)
             except Exception as error:
@@ -338,6 +359,7 @@ def make_signal(
         count: Returns the event's number.
         describe: Returns the JSON detail of the entity.
     """
+    is_quiet = kind == EntityKind.EVENT
 
     def make(original: Any) -> Any:
         def signal(self: Any) -> Any:
@@ -345,7 +367,8 @@ def make_signal(
                 if has_effect is None or has_effect(self):
                     number = get_number(id(self))
                     if number is None:
-                        number = meet(self, kind, _getframe(1), describe)
+                        is_left_out = is_quiet and not self._waiters and is_of_library(self, _getframe(1))
+                        number = 0 if is_left_out else meet(self, kind, _getframe(1), describe)
                     if number:
                         note(what, number, 0 if count is None else count(self))
             except Exception as error:
