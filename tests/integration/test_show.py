@@ -128,7 +128,7 @@ def test_the_overview_leads_to_the_run_that_failed(record):
         "__main__.Declined": (1, 0),
         "ExceptionGroup": (1, 0),
     }
-    held = next(wait for wait in document["waits"] if wait["for"].startswith("wait lock"))
+    held = next(wait for wait in document["waits"] if wait["for"].startswith("lock"))
     assert (held["count"], held["ended"]) == (19, "woken")
     assert "hold (Task-" in held["ended_by"]
     assert f"next: clew show {done.path} {document['runs'][1]['id'][:8]}" in text
@@ -176,7 +176,7 @@ def test_a_killed_program_shows_what_it_was_waiting_for(record):
 
     assert document["recording"]["complete"] == "cut"
     (wait,) = document["waits"]
-    assert (wait["for"], wait["unfinished"], wait["longest_by"]) == ("wait event ready", 1, "stuck")
+    assert (wait["for"], wait["unfinished"], wait["longest_by"]) == ("event ready", 1, "stuck")
     assert "SIGKILL" in text
     assert "1 never ended" in text
     assert re.search(r"wait event ready +[\d.]+ ms +never ended +program\.py:5 waiter", tree)
@@ -248,8 +248,8 @@ def test_the_bank_shows_its_planted_bugs(bank):
 
     waits = {(wait["for"], wait["site"].rpartition("/")[2]) for wait in document["waits"]}
     assert {
-        ("wait lock Account.lock", "accounts.py:93 Bank.settle"),
-        ("wait lock Account.lock", "accounts.py:103 Bank.refund"),
+        ("lock Account.lock", "accounts.py:93 Bank.settle"),
+        ("lock Account.lock", "accounts.py:103 Bank.refund"),
     } <= waits
     assert not any("LifespanOn" in wait["longest_by"] for wait in document["waits"])
     assert {p["exit"] for p in document["processes"]} == {0}

@@ -66,7 +66,7 @@ def test_an_item_the_program_itself_waits_for_is_told(tmp_path: Path):
     process.waited(process.first, Op.GET, queue, 1_000, 90_000, process.own)
     process.ends()
 
-    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["wait queue results (get)"]
+    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["queue results (get)"]
 
 
 def test_a_request_that_waits_for_an_item_is_told(tmp_path: Path):
@@ -80,7 +80,7 @@ def test_a_request_that_waits_for_an_item_is_told(tmp_path: Path):
     process.event(90_100, K.LIFE_RUN_END, handler, span=request, outcome=Outcome.OK)
     process.ends()
 
-    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["wait queue answers (get)"]
+    assert [wait.label for wait in summary_in(tmp_path, process).waits] == ["queue answers (get)"]
 
 
 def test_what_was_waited_for_when_the_process_was_killed_is_told_first(tmp_path: Path):
@@ -93,7 +93,7 @@ def test_what_was_waited_for_when_the_process_was_killed_is_told_first(tmp_path:
 
     (wait,) = summary_in(tmp_path, process).waits
 
-    assert (wait.label, wait.unfinished, wait.longest_by) == ("wait event ready", 1, "stuck")
+    assert (wait.label, wait.unfinished, wait.longest_by) == ("event ready", 1, "stuck")
 
 
 def test_a_wait_inside_a_call_is_the_call(tmp_path: Path):

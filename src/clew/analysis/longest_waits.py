@@ -185,7 +185,7 @@ def _leading(timeline: ProcessTimeline) -> list[int]:
 
 def _name(timeline: ProcessTimeline, entity: int, op: int) -> str:
     """Name what is waited for; without its number, which tells nothing to people."""
-    label = timeline.wait_label_of(entity, op)
+    label = timeline.wait_label_of(entity, op).removeprefix("wait ")
     return label.replace(f" #{entity}", "") if entity else label
 
 
@@ -216,7 +216,7 @@ def _group(
         unfinished=sum(part.unfinished for part in found),
         total_ns=sum(part.total_ns for part in found),
         longest_ns=longest.longest_ns,
-        longest_by=timeline.scope_label_of(scope),
+        longest_by=timeline.name_of(scope),
         site=site,
         ended=ended,
         ended_by=ended_by,

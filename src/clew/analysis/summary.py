@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -253,12 +254,12 @@ def errors_of(timelines: list[ProcessTimeline]) -> tuple[ErrorGroup, ...]:
 def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusyScope, ...]:
     """List the tasks and threads that ran longest, by the time of their steps.
 
-    Tasks that nobody named are taken together where they are of one function and created in
-    one place: a server has one for each request. The time of a step is wall-clock time
+    Tasks are taken together where they are of one function and created in one place: a server
+    has one for each request. The time of a step is wall-clock time
     between two awaits: it includes waiting for the GIL and for blocking calls.
     """
-    found: list[BusyScope] = []
-    for timeline in timelines:
+    groups: dict[tuple[object, ...], _Busy] = {}
+    for position, timeline in enumerate(timelines):
         steps = timeline.steps
         is_run = ~_is_main_job(timeline)
         scopes, durations = steps.scope[is_run], (steps.end_ns - steps.start_ns)[is_run]
@@ -267,31 +268,49 @@ def busiest_of(timelines: list[ProcessTimeline], limit: int = 8) -> tuple[BusySc
         order = np.argsort(scopes, kind="stable")
         scopes, durations = scopes[order], durations[order]
         firsts = np.flatnonzero(np.concatenate(([True], scopes[1:] != scopes[:-1])))
-        totals = np.add.reduceat(durations, firsts)
-        longest = np.maximum.reduceat(durations, firsts)
-        counts = np.diff(np.append(firsts, len(scopes)))
-        groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-        for i, scope in enumerate(scopes[firsts].tolist()):
-            groups[_alike(timeline, scope)].append(i)
-        for members in groups.values():
-            scope = int(scopes[firsts[members[0]]])
-            name = timeline.scope_label_of(scope)
-            if len(members) > 1:
-                name = f"{len(members):,} tasks {timeline.data.entities[scope][3]}"
-            found.append(
-                BusyScope(
-                    name, timeline.label, len(members), int(totals[members].sum()), int(counts[members].sum()),
-                    int(longest[members].max()), timeline.place_of(timeline.creation_site_of(scope)),
-                )
-            )  # fmt: skip
+        totals = np.add.reduceat(durations, firsts).tolist()
+        longest = np.maximum.reduceat(durations, firsts).tolist()
+        counts = np.diff(np.append(firsts, len(scopes))).tolist()
+        for scope, total, count, most in zip(scopes[firsts].tolist(), totals, counts, longest, strict=True):
+            key = (position, *_alike(timeline, scope))
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = _Busy(timeline, scope)
+            group.scopes += 1
+            group.total_ns += total
+            group.steps += count
+            group.longest_ns = max(group.longest_ns, most)
+    # Names are worked out for those that are told: a service has thousands of tasks.
+    top = nlargest(limit + 8, groups.values(), key=lambda busy: busy.total_ns)
+    found = [busy.described() for busy in top]
     return tuple(sorted(found, key=lambda busy: (-busy.total_ns, busy.name))[:limit])
 
 
+@dataclass(slots=True)
+class _Busy:
+    """What scopes that are alike add up to."""
+
+    timeline: ProcessTimeline
+    scope: int
+    """One of them."""
+    scopes: int = 0
+    total_ns: int = 0
+    steps: int = 0
+    longest_ns: int = 0
+
+    def described(self) -> BusyScope:
+        timeline, scope = self.timeline, self.scope
+        name = timeline.name_of(scope) if self.scopes == 1 else timeline.data.entities[scope][3]
+        place = timeline.place_of(timeline.creation_site_of(scope))
+        return BusyScope(name, timeline.label, self.scopes, self.total_ns, self.steps, self.longest_ns, place)
+
+
 def _alike(timeline: ProcessTimeline, scope: int) -> tuple[object, ...]:
-    """Return what unnamed tasks of one function and place have in common; what only *scope* has, else."""
+    """Return what tasks of one function and place have in common; of others, what only *scope* has."""
     row = timeline.data.entities.get(scope)
-    if row is not None and timeline.is_unnamed_task(scope):
-        return row[3], timeline.place_of(row[5])
+    if row is not None and row[1] == EntityKind.TASK and row[3]:
+        site = timeline.data.sites.get(row[5], (0, "", 0, ""))
+        return row[3], site[1], site[2]
     return (scope,)
 
 

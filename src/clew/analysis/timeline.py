@@ -52,6 +52,7 @@ class ProcessTimeline:
         self.shift_ns = shift_ns
         self.data = stream.data
         self.columns = as_arrays(self.data.columns)
+        self._places: dict[int, str] = {}
 
     @cached_property
     def entities(self) -> dict[str, NDArray[Any]]:
@@ -217,11 +218,6 @@ class ProcessTimeline:
             return f"{type_name} ({name})"
         return name or type_name or f"#{entity}"
 
-    def scope_label_of(self, scope: int) -> str:
-        """Name a task or thread among those of all processes: the main thread of a worker by the process."""
-        name = self.name_of(scope)
-        return f"{self.label} {name}" if name == "MainThread" and self.label != self.service else name
-
     def is_unnamed_task(self, entity: int) -> bool:
         """Whether an entity is a task whose name says nothing, but whose function does."""
         row = self.data.entities.get(entity)
@@ -260,6 +256,12 @@ class ProcessTimeline:
 
     def place_of(self, site: int) -> str:
         """Name a place in the code as short as it is still found: ``bank/app.py:31 transfer``."""
+        place = self._places.get(site)
+        if place is None:
+            place = self._places[site] = self._name_place(site)
+        return place
+
+    def _name_place(self, site: int) -> str:
         row = self.data.sites.get(site)
         if row is None:
             return ""

@@ -300,7 +300,7 @@ def _busiest(summary: Summary, limit: int) -> list[str]:
         (
             duration(busy.total_ns),
             f"in {plural(busy.steps, 'step')}, longest {duration(busy.longest_ns)}",
-            text.fit(busy.name, 44),
+            text.fit(busy.name, 36) + (f"  × {busy.count:,}" if busy.count > 1 else ""),
             f"{busy.service}" + (f"  created at {busy.site}" if busy.site else ""),
         )
         for busy in told
@@ -318,7 +318,7 @@ def _waits(summary: Summary, limit: int, style: text.Style) -> list[str]:
             (
                 duration(wait.longest_ns),
                 f"{wait.count:,}×",
-                text.fit(wait.label.removeprefix("wait "), 32),
+                text.fit(wait.label, 32),
                 f"{wait.unfinished:,} never ended" if wait.unfinished else text.fit(ended, 36),
                 f"{wait.service}  {text.fit(wait.longest_by, 28)}  {wait.site}",
             )

@@ -90,21 +90,25 @@ def tree_lines(run: Run, tree: RunTree, root: SpanRef | None) -> list[str]:
             is_last = i == len(below) - 1
             waiting.append((child, rest + ("└─ " if is_last else "├─ "), rest + ("   " if is_last else "│  ")))
     return [
-        *_heading(run, tree, root, style),
+        *_heading(run, tree, root, width, style),
         "",
         *_laid_out(lines, width, style),
         *_rule(tree, min(width, 100), style),
     ]
 
 
-def _heading(run: Run, tree: RunTree, root: SpanRef | None, style: text.Style) -> list[str]:
+def _heading(run: Run, tree: RunTree, root: SpanRef | None, width: int, style: text.Style) -> list[str]:
     facts = tree.root.facts
     parts = [facts.outcome or "ok", duration(facts.duration_ns or 0), f"{facts.service}, pid {facts.pid}"]
     if root is None:
         parts += [plural(run.events, "event"), f"run {run.id}"]
     else:
         parts.append(f"in run {run.name} {run.id[:8]}")
-    return [style.heading(facts.name) + "  " + "  ".join(parts)]
+    said = "  ".join(parts)
+    room = width - len(facts.name) - 2
+    if len(said) > room:
+        said = text.cut(said.replace(run.id, run.id[:8]), room)
+    return [f"{style.heading(facts.name)}  {said}"]
 
 
 def _rule(tree: RunTree, width: int, style: text.Style) -> list[str]:

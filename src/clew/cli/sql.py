@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from datetime import datetime
 from math import isfinite
@@ -35,14 +34,16 @@ def prepare(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Ask, and print the rows."""
-    from clew.convert.arrow import tables_of
-    from clew.store.sql import query
+    from clew.convert.arrow import TABLES, tables_of
+    from clew.store.sql import names_in, query
 
     recording = open_recording(args.recording)
     for stream in recording.streams:
         if stream.cut is not None:
             sys.stderr.write(f"clew: {stream.path.name}: {stream.cut}\n")
-    tables = tables_of(timelines_of(recording), _named_in(args.query))
+    used = names_in(args.query)
+    wanted = [name for name in TABLES if used is not None and name in used] or TABLES
+    tables = tables_of(timelines_of(recording), wanted, used)
     names, rows = query(tables, args.query)
     if args.json:
         cells = [[_plain(cell) for cell in row] for row in rows]
@@ -57,14 +58,6 @@ def execute(args: argparse.Namespace) -> int:
     if len(shown) < len(rows):
         print(f"… {len(rows) - len(shown):,} more rows: add --all, or a limit of your own")
     return 0
-
-
-def _named_in(query: str) -> list[str]:
-    """Return the tables that may be asked for: building one of a million events takes a second."""
-    from clew.convert.arrow import TABLES
-
-    words = set(re.findall(r"\w+", query.lower()))
-    return [name for name in TABLES if name in words] or list(TABLES)
 
 
 def _table(names: list[str], rows: list[tuple[Any, ...]]) -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clew.analysis.columns import positions_of
 from clew.analysis.runs import runs_of
 from clew.analysis.steps import durations_of_events
 from clew.analysis.summary import process_summary
@@ -42,18 +43,22 @@ MAX_DENSE = 1 << 20
 TABLES = ("processes", "runs", "spans", "events", "entities", "scopes", "sites", "edges")
 
 
-def tables_of(timelines: list[ProcessTimeline], wanted: Iterable[str] = TABLES) -> dict[str, Any]:
+def tables_of(
+    timelines: list[ProcessTimeline], wanted: Iterable[str] = TABLES, columns: frozenset[str] | None = None
+) -> dict[str, Any]:
     """Return the tables of a recording.
 
     Args:
         timelines: Its processes.
         wanted: Some of ``TABLES``; others are not built.
+        columns: Of the events, only those among these names; None for all. Naming a million
+            places takes longer than counting them.
     """
     makers: dict[str, Callable[[list[ProcessTimeline]], Any]] = {
         "processes": _processes,
         "runs": lambda found: _runs(runs_of(found)),
         "spans": _all_spans,
-        "events": lambda found: pa.concat_tables([_events(timeline) for timeline in found]),
+        "events": lambda found: pa.concat_tables([_events(timeline, columns) for timeline in found]),
         "entities": _all_entities,
         "scopes": _scopes,
         "sites": lambda found: pa.concat_tables([_sites(timeline) for timeline in found]),
@@ -77,48 +82,45 @@ def _scopes(timelines: list[ProcessTimeline]) -> pa.Table:
     return entities.filter(pc.is_in(entities["kind"].cast(pa.string()), pa.array(kinds)))
 
 
-def _events(timeline: ProcessTimeline) -> pa.Table:
+def _events(timeline: ProcessTimeline, wanted: frozenset[str] | None) -> pa.Table:
     columns, data = timeline.columns, timeline.data
-    n = len(columns["seq"])
-    spans = timeline.span_of_event
-    traces = {number: f"{row[1] << 64 | row[2]:032x}" for number, row in data.spans.items()}
-    wall = _wall_offset(timeline)
-    place = data.sites
-    name = {number: row[2] or row[3] for number, row in data.entities.items()}
-    kind_of = {number: slug_of(EntityKind, row[1]) or "" for number, row in data.entities.items()}
-    cause = columns["cause"]
-    process = timeline.stream.id
-    return pa.table(
-        {
-            "process": _constant(process, n),
-            "service": _constant(timeline.service, n),
-            "seq": pa.array(columns["seq"]),
-            "t_ns": pa.array(columns["t_ns"] + timeline.shift_ns),
-            "at": pa.array((columns["t_ns"] + wall) // 1000).cast(pa.timestamp("us")),
-            "kind": _slugs(columns["kind"], EventKind),
-            "op": _slugs(columns["op"], Operation),
-            "outcome": _slugs(columns["outcome"], Outcome),
-            "scope": _named(columns["scope"], name),
-            "scope_id": _positive(columns["scope"]),
-            "entity": _named(columns["entity"], name),
-            "entity_kind": _named(columns["entity"], kind_of),
-            "entity_id": _positive(columns["entity"]),
-            "run": _named(spans, traces),
-            "span": _named(spans, {number: row[9] for number, row in data.spans.items()}),
-            "span_id": pa.array(spans),
-            "file": _named(columns["site"], {number: row[1] for number, row in place.items()}),
-            "line": _numbers(columns["site"], {number: row[2] for number, row in place.items()}),
-            "function": _named(columns["site"], {number: row[3] for number, row in place.items()}),
-            "wait_ns": pa.array(columns["wait_ns"]),
-            "duration_ns": _positive(durations_of_events(columns, timeline.steps)),
-            "arg": pa.array(columns["arg"]),
-            "cause": _positive(cause),
-            "cause_process": _remote(
-                columns["seq"], {seq: f"{p:016x}" for seq, (p, _) in data.remote_causes.items()}, cause, process
-            ),
-            "attrs": _named(columns["seq"], data.attrs),
-        }
-    )
+    entities, spans, sites = data.entities, data.spans, data.sites
+
+    def named(column: str, names: dict[int, str]) -> pa.Array:
+        return _named(columns[column], names)
+
+    # Each column is made only if it is asked for.
+    makers: dict[str, Callable[[], Any]] = {
+        "process": lambda: _constant(timeline.stream.id, len(columns["seq"])),
+        "service": lambda: _constant(timeline.service, len(columns["seq"])),
+        "seq": lambda: pa.array(columns["seq"]),
+        "t_ns": lambda: pa.array(columns["t_ns"] + timeline.shift_ns),
+        "at": lambda: pa.array((columns["t_ns"] + _wall_offset(timeline)) // 1000).cast(pa.timestamp("us")),
+        "kind": lambda: _slugs(columns["kind"], EventKind),
+        "op": lambda: _slugs(columns["op"], Operation),
+        "outcome": lambda: _slugs(columns["outcome"], Outcome),
+        "scope": lambda: named("scope", {number: row[2] or row[3] for number, row in entities.items()}),
+        "scope_id": lambda: _positive(columns["scope"]),
+        "entity": lambda: named("entity", {number: row[2] or row[3] for number, row in entities.items()}),
+        "entity_kind": lambda: named("entity", {n: slug_of(EntityKind, row[1]) or "" for n, row in entities.items()}),
+        "entity_id": lambda: _positive(columns["entity"]),
+        "run": lambda: _named(
+            timeline.span_of_event, {number: f"{row[1] << 64 | row[2]:032x}" for number, row in spans.items()}
+        ),
+        "span": lambda: _named(timeline.span_of_event, {number: row[9] for number, row in spans.items()}),
+        "span_id": lambda: pa.array(timeline.span_of_event),
+        "file": lambda: named("site", {number: row[1] for number, row in sites.items()}),
+        "line": lambda: _numbers(columns["site"], {number: row[2] for number, row in sites.items()}),
+        "function": lambda: named("site", {number: row[3] for number, row in sites.items()}),
+        "wait_ns": lambda: pa.array(columns["wait_ns"]),
+        "duration_ns": lambda: _positive(durations_of_events(columns, timeline.steps)),
+        "arg": lambda: pa.array(columns["arg"]),
+        "cause": lambda: _positive(columns["cause"]),
+        "cause_process": lambda: _remote(timeline),
+        "attrs": lambda: named("seq", data.attrs),
+    }
+    names = [name for name in makers if wanted is None or name in wanted] or ["seq"]
+    return pa.table({name: makers[name]() for name in names})
 
 
 def _wall_offset(timeline: ProcessTimeline) -> int:
@@ -175,15 +177,16 @@ def _positive(values: NDArray[Any]) -> pa.Array:
     return pa.array(values, mask=values <= 0)
 
 
-def _remote(seq: NDArray[Any], remote: dict[int, str], cause: NDArray[Any], own: str) -> pa.Array:
+def _remote(timeline: ProcessTimeline) -> pa.Array:
     """Return the process of each event's cause: mostly its own."""
-    index = np.zeros(len(seq), np.int32)
-    names = [own]
-    mask = cause <= 0
-    for number, process in remote.items():
-        at = np.flatnonzero(seq == number)
-        names.append(process)
-        index[at], mask[at] = len(names) - 1, False
+    seq, remote = timeline.columns["seq"], timeline.data.remote_causes
+    index, mask = np.zeros(len(seq), np.int32), timeline.columns["cause"] <= 0
+    processes: dict[int, int] = {}
+    codes = [processes.setdefault(process, len(processes) + 1) for process, _ in remote.values()]
+    at = positions_of(seq, np.fromiter(remote, np.int64, len(remote)))
+    index[at[at >= 0]] = np.array(codes, np.int32)[at >= 0]
+    mask[at[at >= 0]] = False
+    names = [timeline.stream.id, *(f"{process:016x}" for process in processes)]
     return pa.DictionaryArray.from_arrays(pa.array(index, mask=mask), pa.array(names))
 
 

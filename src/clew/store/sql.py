@@ -7,8 +7,9 @@ it comes to an end.
 
 from __future__ import annotations
 
+import json
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import duckdb
 
@@ -72,6 +73,40 @@ def query(
             raise _failed(error, tables) from None
         finally:
             timer.cancel()
+
+
+def names_in(statement: str) -> frozenset[str] | None:
+    """Return every name of a table or column that one query uses, in lower case.
+
+    Returns:
+        None where that cannot be told: it takes all columns of a table, whole rows, or
+        columns by their place.
+    """
+    with duckdb.connect(":memory:", config={"enable_external_access": "false"}) as connection:
+        (text,) = connection.execute("select json_serialize_sql(?)", [statement]).fetchone() or ("{}",)
+    tree = json.loads(text)
+    if tree.get("error", True):
+        return None
+    used: set[str] = set()
+    tables: set[str] = set()
+    rest: list[Any] = [tree]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, list):
+            rest += cast("list[Any]", node)
+        elif isinstance(node, dict):
+            found = cast("dict[str, Any]", node)
+            if found.get("type") in ("STAR", "POSITIONAL_REFERENCE") or found.get("ref_type") == "NATURAL":
+                return None
+            if found.get("column_name_alias"):
+                return None
+            used |= {str(name).lower() for name in cast("list[Any]", found.get("column_names") or [])[-1:]}
+            used |= {str(name).lower() for name in cast("list[Any]", found.get("using_columns") or [])}
+            if "table_name" in found:
+                tables |= {found["table_name"].lower(), found.get("alias", "").lower()}
+            rest += found.values()
+    # `select e from events e` is a column that holds the row.
+    return None if used & tables else frozenset(used | tables)
 
 
 def _check(statement: str) -> None:
