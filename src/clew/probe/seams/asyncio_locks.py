@@ -27,13 +27,13 @@ from clew.probe.seams.asyncio_waits import (
     begin,
     end,
     get_number,
-    is_of_library,
     make_signal,
     make_wait,
     meet,
     note,
     number_of_met,
 )
+from clew.probe.sites import LIBRARY, tier_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _make_clear(original: Any) -> Any:
                 number = get_number(id(self))
                 if number is None:
                     frame = _getframe(1)
-                    number = 0 if is_of_library(self, frame) else meet(self, EntityKind.EVENT, frame)
+                    number = 0 if tier_of(frame.f_code) == LIBRARY else meet(self, EntityKind.EVENT, frame)
                 if number:
                     note(CLEAR, number)
         except Exception as error:

@@ -31,6 +31,7 @@ from clew.probe.seams.asyncio_waits import (
     note,
     replace_function,
 )
+from clew.probe.sites import LIBRARY, tier_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _make_sleep(original: Any) -> Any:
         started = None
         try:
             # A library that only lets others run waits for nothing: its next step says so.
-            if _is_number(delay) and (delay > 0 or sites.tier_of(_getframe(1).f_code) != sites.LIBRARY):
+            if _is_number(delay) and (delay > 0 or tier_of(_getframe(1).f_code) != LIBRARY):
                 started = begin(WAIT | OP_SLEEP, 0, int(delay * 1e9) if 0 < delay < _MAX_SLEEP_S else 0)
         except Exception as error:
             sleeps.failed(error)

@@ -19,7 +19,7 @@ from clew.format.ring import SLOT, SLOT_SIZE
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import buffer, definitions, journal, sites
 from clew.probe.patching import Hooks, hide_frame
-from clew.probe.sites import HIDDEN, LIBRARY, USER
+from clew.probe.sites import HIDDEN, LIBRARY, USER, tier_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     if kind in _OWNERS and is_inner(frame, _OWNERS[kind]):
         definitions.bind(thing, 0)
         return 0
-    while frame is not None and (tier := sites.tier_of(frame.f_code)) >= HIDDEN:
+    tier = HIDDEN
+    while frame is not None and (tier := tier_of(frame.f_code)) >= HIDDEN:
         frame = frame.f_back if tier == HIDDEN else None
     is_named = frame is not None and tier == USER
     known = _unnamed.get(id(thing))
@@ -138,14 +139,6 @@ def _drop(key: int, reference: Any) -> None:
     known = _unnamed.get(key)
     if known is not None and known[0] is reference:
         del _unnamed[key]
-
-
-def is_of_library(thing: Any, frame: FrameType) -> bool:
-    """Tell whether *frame* is a library's, and *thing* has no name the user's code knows it by.
-
-    What such code does without waiting, and without waking anybody, is left out.
-    """
-    return get_number(id(thing)) is None and sites.tier_of(frame.f_code) == LIBRARY
 
 
 def is_inner(frame: FrameType | None, owners: tuple[str, ...]) -> bool:
@@ -302,7 +295,7 @@ def make_wait(
     """
     op = begins & 0xFF00
     ends |= op
-    is_quiet = kind == EntityKind.EVENT
+    is_quiet = kind == EntityKind.EVENT  # where a library uses it and nobody waits
 
     def make(original: Any) -> Any:
         async def wait(self: Any) -> Any:
@@ -310,7 +303,7 @@ def make_wait(
             try:
                 number = get_number(id(self))
                 if number is None:
-                    is_left_out = is_quiet and not must_wait(self) and is_of_library(self, _getframe(1))
+                    is_left_out = is_quiet and not must_wait(self) and tier_of(_getframe(1).f_code) == LIBRARY
                     number = 0 if is_left_out else meet(self, kind, _getframe(1), describe)
                 if number and must_wait(self):
                     started = begin(begins, number)
@@ -359,7 +352,7 @@ def make_signal(
         count: Returns the event's number.
         describe: Returns the JSON detail of the entity.
     """
-    is_quiet = kind == EntityKind.EVENT
+    is_quiet = kind == EntityKind.EVENT  # where a library uses it and nobody waits
 
     def make(original: Any) -> Any:
         def signal(self: Any) -> Any:
@@ -367,7 +360,7 @@ def make_signal(
                 if has_effect is None or has_effect(self):
                     number = get_number(id(self))
                     if number is None:
-                        is_left_out = is_quiet and not self._waiters and is_of_library(self, _getframe(1))
+                        is_left_out = is_quiet and not self._waiters and tier_of(_getframe(1).f_code) == LIBRARY
                         number = 0 if is_left_out else meet(self, kind, _getframe(1), describe)
                     if number:
                         note(what, number, 0 if count is None else count(self))
