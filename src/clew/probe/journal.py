@@ -61,6 +61,7 @@ else:
 
 
 _SPAN_FIELDS = "%d\0" * 9 + "%s"
+_ENTITY_FIELDS = "%d\0%d\0%s\0%s\0%d\0%d\0%d\0%s"
 
 
 def open_journal(mapping: Any, start: int, size: int) -> None:
@@ -81,7 +82,11 @@ def close_journal() -> None:
 
 def write_entity(row: tuple[Any, ...]) -> None:
     """Define an entity: a row of ``schema.ENTITIES``."""
-    _write_fields(ring.RECORD_ENTITY, row)
+    text = _ENTITY_FIELDS % row
+    if text.count("\0") != len(row) - 1:  # in a name of the program's
+        _write_fields(ring.RECORD_ENTITY, row)
+    else:
+        _write(ring.RECORD_ENTITY, text.encode("utf-8", "backslashreplace"))
 
 
 def write_site(row: tuple[Any, ...]) -> None:

@@ -37,9 +37,13 @@ tiers: dict[int, int] = {}
 _sites: dict[int, dict[int, int]] = {}
 _user_sites: dict[int, dict[int, int]] = {}
 """Those of ``_sites`` that belong to user code."""
+_steps: dict[int, Any] = {}
+"""What a walk finds for code: the dictionary of ``_user_sites`` where it is the user's, else the tier."""
 _codes: list[CodeType] = []
 _ends: list[CodeType] = []
 _getframe: Any = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  the documented way to the caller
+
+_DEPTHS = range(MAX_DEPTH)
 
 _HIDDEN_PREFIXES = tuple(
     {
@@ -67,6 +71,7 @@ def _meet(code: CodeType) -> int:
     if len(_codes) >= MAX_CODES:
         _codes.clear()
         tiers.clear()
+        _steps.clear()
         _sites.clear()
         _user_sites.clear()
     key = id(code)
@@ -83,6 +88,7 @@ def _meet(code: CodeType) -> int:
     tiers[key] = tier
     if tier == USER:
         _user_sites[key] = offsets
+    _steps[key] = offsets if tier == USER else tier
     return tier
 
 
@@ -137,24 +143,25 @@ def site_here(depth: int) -> int:
 
 def _nearest_site(frame: FrameType | None) -> int:
     """Return the site of the nearest user code from *frame* on, or else of a library."""
+    # Frames of libraries are the most; each look-up and each comparison counts.
     library: FrameType | None = None
-    left = MAX_DEPTH
-    while frame is not None and left:
-        left -= 1
-        key = id(frame.f_code)
-        offsets = _user_sites.get(key)
-        if offsets is not None:
-            number = offsets.get(frame.f_lasti)
-            return site_of(frame) if number is None else number
-        tier = tiers.get(key)
-        if tier is None:
-            tier = _meet(frame.f_code)
-            if tier == USER:
-                return site_of(frame)
-        if tier == LIBRARY:
-            library = library or frame
-        elif tier == END:
+    get_step = _steps.get
+    for _ in _DEPTHS:
+        if frame is None:
             break
+        step = get_step(id(frame.f_code))
+        if step == LIBRARY:
+            if library is None:
+                library = frame
+        elif step != HIDDEN:
+            if step == END:
+                break
+            if step is None:
+                if _meet(frame.f_code) != USER:
+                    continue  # the same frame again, which is known now
+                return site_of(frame)
+            number = step.get(frame.f_lasti)
+            return site_of(frame) if number is None else number
         frame = frame.f_back
     return site_of(library) if library is not None else 0
 
@@ -246,5 +253,6 @@ def reset() -> None:
     _next_site = itertools.count(1).__next__
     _codes.clear()
     tiers.clear()
+    _steps.clear()
     _sites.clear()
     _user_sites.clear()

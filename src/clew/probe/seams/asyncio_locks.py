@@ -31,7 +31,9 @@ from clew.probe.seams.asyncio_waits import (
     make_wait,
     meet,
     note,
+    number_of_met,
 )
+from clew.probe.sites import LIBRARY, tier_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def _describe_semaphore(semaphore: Any) -> str:
 
 
 def _describe_condition(condition: Any) -> str:
-    return f'{{"lock":{get_number(id(condition._lock)) or 0}}}'
+    return f'{{"lock":{number_of_met(condition._lock)}}}'
 
 
 def _describe_barrier(barrier: Any) -> str:
@@ -201,7 +203,8 @@ def _make_clear(original: Any) -> Any:
             if self._value:
                 number = get_number(id(self))
                 if number is None:
-                    number = meet(self, EntityKind.EVENT, _getframe(1))
+                    frame = _getframe(1)
+                    number = 0 if tier_of(frame.f_code) == LIBRARY else meet(self, EntityKind.EVENT, frame)
                 if number:
                     note(CLEAR, number)
         except Exception as error:

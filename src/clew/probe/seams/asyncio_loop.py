@@ -434,7 +434,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
             outer = state.scope
             state.scope = scope
             state.cursor = seq
-            if waiting and seq and task is not None:
+            if waiting and seq and id(task) in waiting:
                 asyncio_awaits.end(self, task, seq)
         except Exception as error:
             hooks.failed(error)
@@ -460,7 +460,7 @@ def make_run(original: Any, *, is_own: bool) -> Any:
                         end_task(task, scope, cause)
                 elif type(waiter) is Task:
                     awaited = get_number(id(waiter), 0)
-                elif seq and (jobs or type(waiter) is not Future):
+                elif seq and (type(waiter) is not Future or id(waiter) in jobs or id(task) in waiting):
                     awaited = asyncio_awaits.begin(self, task, waiter, get_number)
             if seq:
                 duration = monotonic_ns() - now

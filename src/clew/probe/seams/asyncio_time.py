@@ -31,6 +31,7 @@ from clew.probe.seams.asyncio_waits import (
     note,
     replace_function,
 )
+from clew.probe.sites import LIBRARY, tier_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def _make_sleep(original: Any) -> Any:
     async def sleep(delay: Any, result: Any = None) -> Any:
         started = None
         try:
-            if _is_number(delay):
+            # A library that only lets others run waits for nothing: its next step says so.
+            if _is_number(delay) and (delay > 0 or tier_of(_getframe(1).f_code) != LIBRARY):
                 started = begin(WAIT | OP_SLEEP, 0, int(delay * 1e9) if 0 < delay < _MAX_SLEEP_S else 0)
         except Exception as error:
             sleeps.failed(error)

@@ -19,6 +19,7 @@ from clew.format.ring import SLOT, SLOT_SIZE
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome
 from clew.probe import buffer, definitions, journal, sites
 from clew.probe.patching import Hooks, hide_frame
+from clew.probe.sites import HIDDEN, LIBRARY, USER, tier_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ _OWNERS: dict[int, tuple[str, ...]] = {
 
 
 _unnamed: dict[int, tuple[weakref.ref[Any], int]] = {}
-"""By ``id()``: primitives that only asyncio's code has touched yet, and their numbers."""
+"""By ``id()``: primitives that no code of the user's has touched yet, and their numbers."""
 MAX_UNNAMED = 10_000
 
 
@@ -89,7 +90,9 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     """Give *thing* its number at first sight: 0 if asyncio made it for its own use.
 
     In ``create_task(queue.get())`` the task's own code is asyncio's: nothing there tells
-    by what name the program knows the queue. It is met again until something does.
+    by what name the program knows the queue. It is met again until something does. So is
+    what a library uses: most often it made it for itself, and to search the variables of
+    its callers for a name costs more than all that is recorded of it.
 
     Args:
         thing: A primitive.
@@ -100,20 +103,23 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     if kind in _OWNERS and is_inner(frame, _OWNERS[kind]):
         definitions.bind(thing, 0)
         return 0
-    frame = sites.user_frame(2)
+    tier = HIDDEN
+    while frame is not None and (tier := tier_of(frame.f_code)) >= HIDDEN:
+        frame = frame.f_back if tier == HIDDEN else None
+    is_named = frame is not None and tier == USER
     known = _unnamed.get(id(thing))
-    if frame is None and known is not None:
+    if not is_named and known is not None:
         return known[1]
     cls: Any = type(thing)
     type_name = f"{cls.__module__}.{cls.__qualname__}"
     detail = "" if describe is None else describe(thing)
-    if frame is None and len(_unnamed) < MAX_UNNAMED:
-        number = definitions.define_entity(kind, "", type_name, detail=detail)
+    site = sites.site_of(frame) if frame is not None else 0
+    if not is_named and len(_unnamed) < MAX_UNNAMED:
+        number = definitions.define_entity(kind, "", type_name, 0, site, 0, detail)
         key = id(thing)
         _unnamed[key] = (weakref.ref(thing, lambda reference: _drop(key, reference)), number)
         return number
-    name = definitions.variable_name(thing, frame) if frame is not None else ""
-    site = sites.site_of(frame) if frame is not None else 0
+    name = definitions.variable_name(thing, frame) if frame is not None and is_named else ""
     if known is None:
         return definitions.register(thing, kind, name, type_name=type_name, site=site, detail=detail)
     number = known[1]
@@ -121,6 +127,12 @@ def meet(thing: Any, kind: EntityKind, frame: FrameType | None, describe: Callab
     definitions.bind(thing, number)
     journal.write_entity((number, kind, name, type_name, 0, site, 0, detail))
     return number
+
+
+def number_of_met(thing: object) -> int:
+    """Return the number of *thing* if it has one, named or not, else 0."""
+    known = _unnamed.get(id(thing))
+    return known[1] if known is not None else get_number(id(thing)) or 0
 
 
 def _drop(key: int, reference: Any) -> None:
@@ -283,6 +295,7 @@ def make_wait(
     """
     op = begins & 0xFF00
     ends |= op
+    is_quiet = kind == EntityKind.EVENT  # where a library uses it and nobody waits
 
     def make(original: Any) -> Any:
         async def wait(self: Any) -> Any:
@@ -290,7 +303,8 @@ def make_wait(
             try:
                 number = get_number(id(self))
                 if number is None:
-                    number = meet(self, kind, _getframe(1), describe)
+                    is_left_out = is_quiet and not must_wait(self) and tier_of(_getframe(1).f_code) == LIBRARY
+                    number = 0 if is_left_out else meet(self, kind, _getframe(1), describe)
                 if number and must_wait(self):
                     started = begin(begins, number)
             except Exception as error:
@@ -338,6 +352,7 @@ def make_signal(
         count: Returns the event's number.
         describe: Returns the JSON detail of the entity.
     """
+    is_quiet = kind == EntityKind.EVENT  # where a library uses it and nobody waits
 
     def make(original: Any) -> Any:
         def signal(self: Any) -> Any:
@@ -345,7 +360,8 @@ def make_signal(
                 if has_effect is None or has_effect(self):
                     number = get_number(id(self))
                     if number is None:
-                        number = meet(self, kind, _getframe(1), describe)
+                        is_left_out = is_quiet and not self._waiters and tier_of(_getframe(1).f_code) == LIBRARY
+                        number = 0 if is_left_out else meet(self, kind, _getframe(1), describe)
                     if number:
                         note(what, number, 0 if count is None else count(self))
             except Exception as error:

@@ -163,7 +163,7 @@ def _make_call_soon(original: Any) -> Any:
                 outer = runner.scope
                 runner.scope = scope
                 runner.cursor = seq
-                if waiting and seq:
+                if waiting and seq and id(task) in waiting:
                     asyncio_awaits.end(None, task, seq)
             except Exception as error:
                 hooks.failed(error)
@@ -186,7 +186,7 @@ def _make_call_soon(original: Any) -> Any:
                         end_task(task, scope, cause)
                 elif type(waiter) is Task:
                     awaited = get_number(id(waiter), 0)
-                elif seq and (jobs or type(waiter) is not Future):
+                elif seq and (type(waiter) is not Future or id(waiter) in jobs or id(task) in waiting):
                     awaited = asyncio_awaits.begin(None, task, waiter, get_number)
                 if seq:
                     duration = monotonic_ns() - now
