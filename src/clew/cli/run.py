@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clew.format import sidecar
-from clew.format.collector import Collector
+from clew.format.collector import Collector, rings_of
 from clew.model.errors import UsageError
 from clew.model.kinds import EventKind
 from clew.probe import config
@@ -260,8 +260,9 @@ class Supervisor:
         while collector.find() and time.monotonic() < deadline:
             time.sleep(POLL_S)
             collector.step()
-        self.still_running = len(collector.drains)
         collector.release()
+        # Only now: a child that forked a moment ago makes its ring before it looks who collects.
+        self.still_running = len(rings_of(collector.folder))
         if self.still_running:
             sidecar.start(str(collector.folder))
 

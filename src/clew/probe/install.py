@@ -150,7 +150,7 @@ def _after_fork_in_child() -> None:
     journal.close_journal()
     spans = definitions.next_span()
     definitions.reset()
-    had_sidecar, _has_sidecar = _has_sidecar, False
+    _has_sidecar = False
     if not old.config.children or parent[1] == NOT_RECORDED or not os.path.isdir(old.folder):
         live.end()
         old.let_go()
@@ -164,7 +164,8 @@ def _after_fork_in_child() -> None:
     buffer.SPAN.set(buffer.MAIN_SPAN)
     try:
         new.begin()
-        if had_sidecar and not ring.is_collected(new.folder):
+        # The ring first, the look second: a collector that ends does it the other way round.
+        if not ring.is_collected(new.folder):
             sidecar.start(new.folder)
     except Exception:  # the child goes on, unrecorded
         new.abandon()
