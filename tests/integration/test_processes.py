@@ -372,9 +372,11 @@ def test_a_daemon_is_recorded_after_its_program_ended(record):
         """
         import clew, os, time
         supervisor = os.getppid()
+        is_there, begun = os.pipe()
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
+                os.write(begun, b".")
                 null = os.open(os.devnull, os.O_RDWR)
                 for fd in range(3):
                     os.dup2(null, fd)
@@ -383,6 +385,7 @@ def test_a_daemon_is_recorded_after_its_program_ended(record):
                 clew.event("custom", name="on its own")
             os._exit(0)
         os.wait()
+        os.read(is_there, 1)
         """
     )
 
