@@ -26,7 +26,9 @@ events = json.loads(pathlib.Path(sys.argv[1]).read_bytes())["traceEvents"]
 print(len(collections.Counter(event["name"] for event in events)))
 """
 COUNT_BY_KIND = "select kind, count(*) from events group by kind"
-BECAUSE_SHOW = "each of the 126,000 spans of this recording becomes a Python object, and each of its 31,000 requests a run"
+BECAUSE_SHOW = (
+    "each of the 126,000 spans of this recording becomes a Python object, and each of its 31,000 requests a run"
+)
 BECAUSE_SQL = "the whole stream is decoded, though the query reads one column"
 EVENTS_PER_REQUEST = 100
 """Of VizTracer's, in ``long_run.py``."""
