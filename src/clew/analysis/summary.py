@@ -123,8 +123,7 @@ def summary_of(timelines: list[ProcessTimeline], *, size_bytes: int) -> Summary:
 
     Complexity: O(n log n) for n events.
     """
-    exits = _exits_seen(timelines)
-    processes = tuple(process_summary(timeline, exits.get(timeline.pid)) for timeline in timelines)
+    processes = processes_of(timelines)
     runs = runs_of(timelines)
     ends = [process.start_ns + process.duration_ns for process in processes]
     main = timelines[0]
@@ -171,7 +170,13 @@ def _exits_seen(timelines: list[ProcessTimeline]) -> dict[int, int]:
     return found
 
 
-def process_summary(timeline: ProcessTimeline, exit_seen: int | None = None) -> ProcessSummary:
+def processes_of(timelines: list[ProcessTimeline]) -> tuple[ProcessSummary, ...]:
+    """Summarise every process, in the order of *timelines*."""
+    exits = _exits_seen(timelines)
+    return tuple(_process(timeline, exits.get(timeline.pid)) for timeline in timelines)
+
+
+def _process(timeline: ProcessTimeline, exit_seen: int | None) -> ProcessSummary:
     """Summarise one process; *exit_seen* is the exit code that another one came to know."""
     head, end = timeline.stream.process, timeline.end
     times = timeline.columns["t_ns"]

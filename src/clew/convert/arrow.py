@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from clew.analysis.columns import positions_of
 from clew.analysis.runs import runs_of
 from clew.analysis.steps import durations_of_events
-from clew.analysis.summary import process_summary
+from clew.analysis.summary import processes_of
 from clew.model.kinds import (
     SCOPE_KINDS,
     EntityKind,
@@ -191,7 +191,7 @@ def _remote(timeline: ProcessTimeline) -> pa.Array:
 
 
 def _processes(timelines: list[ProcessTimeline]) -> pa.Table:
-    rows = [process_summary(timeline) for timeline in timelines]
+    rows = processes_of(timelines)
     return _table(
         {
             "process": pa.string(), "service": pa.string(), "pid": pa.int64(), "argv": pa.string(),
