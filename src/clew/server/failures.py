@@ -69,7 +69,7 @@ def answer(error: ClewError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(retry_after_s)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONTENT_TOO_LARGE):
+    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
         # The rest of the body may still come: nobody is going to read it.
         headers["Connection"] = "close"
     return JSONResponse(document, status, headers)
