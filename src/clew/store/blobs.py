@@ -90,7 +90,7 @@ class Blobs:
         folder = folder.absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return cls(LocalStore(folder), str(folder), folder)
+            return cls(LocalStore(folder, automatic_cleanup=True), str(folder), folder)
         except (OSError, BaseError) as error:
             raise _bad_url(str(folder), str(error), "a folder that can be written to") from None
 

@@ -143,6 +143,14 @@ class Store:
             finally:
                 self._writing_thread = 0
 
+    def shrink(self) -> None:
+        """Give the disk back what removed rows took, where the database does not do so by itself."""
+        if self.catalog.path is None:
+            return
+        with self._turn, self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA incremental_vacuum").all()
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+
     def ping(self) -> None:
         """Ask the catalog for something.
 
