@@ -347,24 +347,37 @@ class AttrsEncoder:
     def __init__(self) -> None:
         self.redactor = Redactor()
         self._known: dict[str, str] = {}
+        self._harmless: set[str] = set()
+        """Names of attributes that are not secret."""
 
     def encode(self, attrs: Mapping[str, Any]) -> str:
         """Return *attrs* as JSON text."""
-        redactor = self.redactor
+        if len(attrs) > _PLAIN_ITEMS:
+            return _json(self.redactor.mapping(attrs))
         result: dict[str, Any] = {}
+        harmless = self._harmless
         for key, value in attrs.items():
-            if type(value) in (int, float, bool) and -(2**63) <= value < 2**63 and len(result) < _PLAIN_ITEMS:
+            if key not in harmless and not self._learn(key):
+                return _json(self.redactor.mapping(attrs))
+            kind = cast("type[object]", type(value))
+            if kind is str:
+                # No rule for values fits a short word.
+                result[key] = value if len(value) <= _SHORT and value.isalnum() else self._text(value)
+            elif kind is bool or kind is float or (kind is int and -(2**63) <= value < 2**63):
                 result[key] = value
-            elif type(value) is str and len(result) < _PLAIN_ITEMS and not redactor.is_secret(key):
-                result[key] = self._text(value)
             else:
-                return _json(redactor.mapping(attrs))
+                return _json(self.redactor.mapping(attrs))
         return _json(result)
 
+    def _learn(self, key: str) -> bool:
+        """Tell whether values under *key* may be kept; remember those that may."""
+        if len(key) > _CACHED or self.redactor.is_secret(key) or self.redactor.text(key) != key:
+            return False
+        _bounded_set(self._harmless, 1 << 12)
+        self._harmless.add(key)
+        return True
+
     def _text(self, text: str) -> str:
-        # No rule for values fits so short a text without one of those characters.
-        if len(text) <= _SHORT and not _ODD & set(text):
-            return text
         known = self._known.get(text)
         if known is None:
             known = self.redactor.text(text)
@@ -377,7 +390,6 @@ class AttrsEncoder:
 _PLAIN_ITEMS = 32
 _SHORT = 12
 _CACHED = 128
-_ODD = frozenset("@=:-")
 
 
 def ranges_of(seq: NDArray[np.uint64]) -> list[tuple[int, int]]:
@@ -607,6 +619,11 @@ def _check_id(name: str, value: str, digits: int) -> None:
 def _json(value: Any) -> str:
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= MAX_ATTRS else msgspec.json.encode({"…": f"{len(text)} characters left out"}).decode()
+
+
+def _bounded_set(kept: set[str], most: int) -> None:
+    if len(kept) >= most:
+        kept.clear()
 
 
 def _bounded(kept: dict[Any, Any], most: int) -> None:
