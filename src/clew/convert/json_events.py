@@ -4,9 +4,7 @@ A request names things (scopes, entities, places, spans); a recording numbers th
 numbers of one process are handed out by the caller, who keeps them, so that the same name
 is the same entity in every request. Definitions are written with the events that use them.
 
-Vector clocks become causes: an event whose clock has, for another component, a higher
-count than the event before it in its scope, was enabled by that component's event of that
-count. A component counts its own events, so an event's own entry says which one it is.
+Vector clocks become causes (``vector_clocks``).
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, cast
 import msgspec
 import numpy as np
 
+from clew.convert.attrs_json import AttrsEncoder
+from clew.convert.vector_clocks import Clocks
 from clew.format import schema
 from clew.format.chunk import MAX_ROWS, ChunkType, encode_json_chunk
 from clew.format.events import Definitions, encode_event_chunk
@@ -38,7 +38,6 @@ MAX_EVENTS = 1 << 17
 MAX_AHEAD_NS = 24 * 3_600_000_000_000
 """How far an event may lie in the future: clocks are wrong by minutes, not by days."""
 MAX_NAME = 512
-MAX_ATTRS = 16 << 10
 PROCESS_NUMBER = 1
 """The number of the process among its entities."""
 _HEX = frozenset("0123456789abcdef")
@@ -211,7 +210,8 @@ class Converter:
         sites = {event.site for event in events if event.site is not None}
         site_numbers = self._numbered(process.id, "site", {_site_key(site) for site in sites})
         span_keys = [_span_key(event) for event in events]
-        span_numbers = self._numbered(process.id, "span", {key for key in span_keys if key})
+        # Number 1 is the process itself among entities, and its own run among spans.
+        span_numbers = self._numbered(process.id, "span", {key for key in span_keys if key}, shift=1)
         of_scope: dict[Any, int] = {scope: entity_numbers[key] for scope, key in scope_keys.items()} | {None: 0}
         of_thing: dict[Any, int] = {thing: entity_numbers[key] for thing, key in entity_keys.items()} | {None: 0}
         of_site: dict[Any, int] = {site: site_numbers[_site_key(site)] for site in sites} | {None: 0}
@@ -237,15 +237,20 @@ class Converter:
                 for site in sites
             ],
             spans=_span_rows(place, process, span_keys, span_numbers, columns["kind"]),
-            attrs=[
-                (int(at), self._attrs.encode(event.attrs))
-                for at, event in zip(seq.tolist(), events, strict=True)
-                if event.attrs
-            ],
+            attrs=self._attrs_of(seq, events),
             remote_causes=remote,
         )
         planes = [(spec.number, planes_of(cast("array[int]", columns[spec.name]))) for spec in schema.EVENTS.columns]
         return encode_event_chunk(int(process.id, 16), ranges_of(seq), planes, definitions)
+
+    def _attrs_of(self, seq: NDArray[np.uint64], events: Sequence[JsonEvent]) -> list[tuple[int, str]]:
+        encode = self._attrs.encode
+        numbers: list[int] = seq.tolist()
+        return [
+            (at, encode({**(event.attrs or {}), "clock": event.clock} if event.clock else event.attrs or {}))
+            for at, event in zip(numbers, events, strict=True)
+            if event.attrs or event.clock
+        ]
 
     def _numbered(self, process_id: str, kind: str, names: Iterable[str], *, shift: int = 0) -> dict[str, int]:
         wanted = sorted(names)
@@ -268,7 +273,9 @@ class Converter:
                 place.check_id(i, "remote_cause[0]", other, 16)
                 rows.append((int(seq[i]), int(other, 16), place.number(i, "remote_cause[1]", at)))
             elif event.clock:
-                found = self._clocks.cause_of(process, scopes[i], int(seq[i]), event)
+                found = self._clocks.cause_of(
+                    _own_components(process, event), scopes[i], int(seq[i]), dict(event.clock)
+                )
                 if found is None:
                     continue
                 if found[0] == process.id:
@@ -278,120 +285,6 @@ class Converter:
         return rows
 
 
-class Clocks:
-    """Turns vector clocks into causes.
-
-    It knows the last ``KEPT`` events of each component, of the ``COMPONENTS`` it heard of last.
-    What lies further back keeps its clock among its attributes, and has no cause.
-
-    Args:
-        find_process: Returns the id of the process a service was last sent by, or None.
-    """
-
-    KEPT = 4096
-    COMPONENTS = 4096
-
-    def __init__(self, find_process: Callable[[str], str | None]) -> None:
-        self._find_process = find_process
-        self._seqs: dict[str, dict[int, tuple[str, int]]] = {}
-        self._latest: dict[tuple[str, int], dict[str, int]] = {}
-
-    def cause_of(self, process: JsonProcess, scope: int, seq: int, event: JsonEvent) -> tuple[str, int] | None:
-        """Return process and ``seq`` of what enabled an event, by its clock; note the event itself."""
-        clock = dict(event.clock or ())
-        own = self._own(process, event)
-        before = self._latest.get((process.id, scope), {})
-        for component in own:
-            if component in clock:
-                self._note(component, clock[component], (process.id, seq))
-        _bounded(self._latest, self.COMPONENTS)
-        self._latest[process.id, scope] = clock
-        advanced = [
-            (component, count)
-            for component, count in clock.items()
-            if component not in own and count > before.get(component, 0)
-        ]
-        # Of several the one that came last; the rest stands in the attributes.
-        for component, count in reversed(advanced):
-            found = self._seqs.get(component, {}).get(count) or self._by_process(component, count)
-            if found is not None:
-                return found
-        return None
-
-    def _own(self, process: JsonProcess, event: JsonEvent) -> tuple[str, ...]:
-        scope = event.scope.name if isinstance(event.scope, Named) else event.scope or ""
-        service = process.service
-        return (process.id, service, f"{service}#{scope}", f"{process.id}#{scope}")
-
-    def _note(self, component: str, count: int, event: tuple[str, int]) -> None:
-        seqs = self._seqs.get(component)
-        if seqs is None:
-            _bounded(self._seqs, self.COMPONENTS)
-            seqs = self._seqs[component] = {}
-        _bounded(seqs, self.KEPT)
-        seqs[count] = event
-
-    def _by_process(self, component: str, count: int) -> tuple[str, int] | None:
-        """Where a component is a whole process, its count is the number of its event."""
-        if "#" in component or count < 1:
-            return None
-        if len(component) == 16 and set(component) <= _HEX:
-            return component, count
-        process_id = self._find_process(component)
-        return (process_id, count) if process_id else None
-
-
-class AttrsEncoder:
-    """Writes attributes as JSON, bounded and without secrets."""
-
-    def __init__(self) -> None:
-        self.redactor = Redactor()
-        self._known: dict[str, str] = {}
-        self._harmless: set[str] = set()
-        """Names of attributes that are not secret."""
-
-    def encode(self, attrs: Mapping[str, Any]) -> str:
-        """Return *attrs* as JSON text."""
-        if len(attrs) > _PLAIN_ITEMS:
-            return _json(self.redactor.mapping(attrs))
-        result: dict[str, Any] = {}
-        harmless = self._harmless
-        for key, value in attrs.items():
-            if key not in harmless and not self._learn(key):
-                return _json(self.redactor.mapping(attrs))
-            kind = cast("type[object]", type(value))
-            if kind is str:
-                # No rule for values fits a short word.
-                result[key] = value if len(value) <= _SHORT and value.isalnum() else self._text(value)
-            elif kind is bool or kind is float or (kind is int and -(2**63) <= value < 2**63):
-                result[key] = value
-            else:
-                return _json(self.redactor.mapping(attrs))
-        return _json(result)
-
-    def _learn(self, key: str) -> bool:
-        """Tell whether values under *key* may be kept; remember those that may."""
-        if len(key) > _CACHED or self.redactor.is_secret(key) or self.redactor.text(key) != key:
-            return False
-        _bounded_set(self._harmless, 1 << 12)
-        self._harmless.add(key)
-        return True
-
-    def _text(self, text: str) -> str:
-        known = self._known.get(text)
-        if known is None:
-            known = self.redactor.text(text)
-            if len(text) <= _CACHED:
-                _bounded(self._known, 1 << 16)
-                self._known[text] = known
-        return known
-
-
-_PLAIN_ITEMS = 32
-_SHORT = 12
-_CACHED = 128
-
-
 def ranges_of(seq: NDArray[np.uint64]) -> list[tuple[int, int]]:
     """Return ascending numbers as ranges: (first, count)."""
     if not len(seq):
@@ -399,6 +292,11 @@ def ranges_of(seq: NDArray[np.uint64]) -> list[tuple[int, int]]:
     starts = np.concatenate([[0], np.flatnonzero(np.diff(seq) != 1) + 1])
     counts = np.diff(np.concatenate([starts, [len(seq)]]))
     return [(int(first), int(count)) for first, count in zip(seq[starts].tolist(), counts.tolist(), strict=True)]
+
+
+def _own_components(process: JsonProcess, event: JsonEvent) -> tuple[str, ...]:
+    scope = event.scope.name if isinstance(event.scope, Named) else event.scope or ""
+    return (process.id, process.service, f"{process.service}#{scope}", f"{process.id}#{scope}")
 
 
 class _Place:
@@ -614,20 +512,3 @@ def _check_id(name: str, value: str, digits: int) -> None:
             f"expected {digits} hexadecimal digits, in lower case, not all 0",
             "correct it; nothing of the request was taken",
         )
-
-
-def _json(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= MAX_ATTRS else msgspec.json.encode({"…": f"{len(text)} characters left out"}).decode()
-
-
-def _bounded_set(kept: set[str], most: int) -> None:
-    if len(kept) >= most:
-        kept.clear()
-
-
-def _bounded(kept: dict[Any, Any], most: int) -> None:
-    """Make room in a dictionary that keeps the latest."""
-    if len(kept) >= most:
-        for key in list(kept)[: most // 4]:
-            del kept[key]
