@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from clew.convert.json_events import MAX_AHEAD_NS, Converter, EventsError, decode
 from clew.format import schema
-from clew.format.chunk import HEADER_SIZE, ChunkType, decode_json, decode_payload, parse_header
+from clew.format.chunk import HEADER_SIZE, ChunkType, decode_payload
 from clew.format.events import decode_event_chunk
 from clew.model.kinds import EntityKind, EventKind
+from clew.store.ingest import check_chunks
 
 ID = "00000000000000aa"
 OTHER = "00000000000000bb"
@@ -42,9 +43,10 @@ def convert(converter: Converter, *events: dict[str, Any], **process: Any) -> li
     (found,) = converter.convert(decode(body.encode()), now_ns=NOW_NS)
     chunks = []
     for chunk in found.chunks:
-        header = parse_header(chunk, 0)
-        if header.type == ChunkType.EVENTS:
-            chunks.append(decode_event_chunk(header, decode_payload(header, chunk[HEADER_SIZE:])))
+        if chunk.header.type == ChunkType.EVENTS:
+            (checked,) = check_chunks(chunk.body)
+            assert (checked.ranges, checked.header) == (chunk.ranges, chunk.header)
+            chunks.append(decode_event_chunk(chunk.header, decode_payload(chunk.header, chunk.body[HEADER_SIZE:])))
     return chunks
 
 
@@ -189,7 +191,7 @@ def test_the_head_and_the_end_of_a_process_are_chunks_of_their_own(converter: Co
 
     (found,) = converter.convert(decode(json.dumps(body).encode()), now_ns=NOW_NS)
 
-    headers = [parse_header(chunk, 0) for chunk in found.chunks]
-    assert [header.type for header in headers] == [ChunkType.PROCESS, ChunkType.END]
-    head = decode_json(headers[0], decode_payload(headers[0], found.chunks[0][HEADER_SIZE:]))
-    assert head["argv"] == ["x", "--token", "[redacted]"]
+    head, end = found.chunks
+    assert (head.header.type, end.header.type) == (ChunkType.PROCESS, ChunkType.END)
+    assert (head.json or {})["argv"] == ["x", "--token", "[redacted]"]
+    assert end.json == {"exit": 0}

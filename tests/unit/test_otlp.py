@@ -61,7 +61,7 @@ def timelines(tmp_path: Path, *bodies: bytes, content_type: str = otlp.PROTOBUF)
             first = next_seq.get(batch.process_id, 1)
             next_seq[batch.process_id] = first + batch.events
             with (folder / f"{batch.process_id}.stream").open("ab") as file:
-                file.write(b"".join(batch.chunks(first)))
+                file.write(b"".join(chunk.body for chunk in batch.chunks(first)))
     return timelines_of(open_recording(folder))
 
 

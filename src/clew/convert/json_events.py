@@ -18,12 +18,13 @@ import numpy as np
 from clew.convert.attrs_json import AttrsEncoder
 from clew.convert.vector_clocks import Clocks
 from clew.format import schema
-from clew.format.chunk import MAX_ROWS, ChunkType, encode_json_chunk
+from clew.format.chunk import MAX_ROWS, ChunkType, encode_json_chunk, parse_header
 from clew.format.events import Definitions, encode_event_chunk
 from clew.format.tables import planes_of
 from clew.model.errors import ClewError
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
 from clew.probe.redact import Redactor
+from clew.store.ingest import CheckedChunk, check_chunks
 
 if TYPE_CHECKING:
     from array import array
@@ -121,7 +122,7 @@ class ProcessChunks(NamedTuple):
     """What one process sent, as chunks."""
 
     process_id: str
-    chunks: list[bytes]
+    chunks: list[CheckedChunk]
     events: int
     repeated: int
     """Events whose ``seq`` stands twice in the request."""
@@ -189,13 +190,17 @@ class Converter:
                 "send several requests",
             )
         number = int(process.id, 16)
-        chunks = [encode_json_chunk(ChunkType.PROCESS, number, _head_of(process))]
+        chunks = check_chunks(encode_json_chunk(ChunkType.PROCESS, number, _head_of(process)))
         events, seq = _in_order(process.id, batch.events)
         for start in range(0, len(events), MAX_ROWS >> 4):
             piece = slice(start, start + (MAX_ROWS >> 4))
-            chunks.append(self._event_chunk(process, events[piece], seq[piece], now_ns))
+            chunk = self._event_chunk(process, events[piece], seq[piece], now_ns)
+            intervals = [(first, first + count) for first, count in ranges_of(seq[piece])]
+            # It was made a line above: checking it as if it came from elsewhere would take as long again.
+            chunks.append(CheckedChunk(parse_header(chunk, 0), chunk, intervals))
         if batch.end is not None:
-            chunks.append(encode_json_chunk(ChunkType.END, number, self._attrs.redactor.mapping(batch.end)))
+            end = self._attrs.redactor.mapping(batch.end)
+            chunks += check_chunks(encode_json_chunk(ChunkType.END, number, end))
         return ProcessChunks(process.id, chunks, len(events), len(batch.events) - len(events))
 
     def _event_chunk(

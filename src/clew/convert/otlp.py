@@ -29,11 +29,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from clew.format import schema
-from clew.format.chunk import ChunkType, encode_json_chunk
+from clew.format.chunk import ChunkType, encode_json_chunk, parse_header
 from clew.format.events import Definitions, encode_event_chunk
 from clew.format.tables import planes_of
 from clew.model.errors import ClewError
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
+from clew.store.ingest import CheckedChunk, check_chunks
 
 if TYPE_CHECKING:
     from array import array
@@ -143,16 +144,16 @@ class SpanBatch:
         number = int.from_bytes(hashlib.blake2s(repr(site).encode(), digest_size=4).digest(), "little") or 1
         return self._sites.setdefault(site, number)
 
-    def chunks(self, first_seq: int) -> list[bytes]:
+    def chunks(self, first_seq: int) -> list[CheckedChunk]:
         """Return its chunks.
 
         Args:
             first_seq: The first number that is free in the process.
         """
         number = int(self.process_id, 16)
-        head = encode_json_chunk(ChunkType.PROCESS, number, self.head)
+        head = check_chunks(encode_json_chunk(ChunkType.PROCESS, number, self.head))
         if not self._rows:
-            return [head]
+            return head
         order = sorted(range(len(self._rows)), key=lambda i: self._rows[i][:3])
         rows = [self._rows[i] for i in order]
         starts = {row.span: first_seq + i for i, row in enumerate(rows) if row.order == 0}
@@ -178,7 +179,8 @@ class SpanBatch:
             attrs=[(first_seq + i, row.attrs) for i, row in enumerate(rows) if row.attrs],
         )
         planes = [(spec.number, planes_of(cast("array[int]", columns[spec.name]))) for spec in schema.EVENTS.columns]
-        return [head, encode_event_chunk(number, [(first_seq, len(rows))], planes, definitions)]
+        body = encode_event_chunk(number, [(first_seq, len(rows))], planes, definitions)
+        return [*head, CheckedChunk(parse_header(body, 0), body, [(first_seq, first_seq + len(rows))])]
 
     def _cause_of(self, row: _Row, starts: Mapping[int, int], numbers: Mapping[bytes, int]) -> int:
         """A span was begun by its parent; what happens in it, and its end, by nobody that is known."""

@@ -11,6 +11,7 @@ their clock among their attributes.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from clew.convert.attrs_json import make_room
@@ -28,6 +29,8 @@ class Clocks:
     It knows the last ``KEPT`` events of each component, of the ``COMPONENTS`` it heard of last.
     What lies further back keeps its clock among its attributes, and has no cause.
 
+    Thread safety: any thread may ask.
+
     Args:
         find_process: Returns the id of the process a service was last sent by, or None.
     """
@@ -39,6 +42,7 @@ class Clocks:
         self._find_process = find_process
         self._seqs: dict[str, dict[int, tuple[str, int]]] = {}
         self._latest: dict[tuple[str, int], dict[str, int]] = {}
+        self._turn = threading.Lock()
 
     def cause_of(self, own: tuple[str, ...], scope: int, seq: int, clock: Mapping[str, int]) -> tuple[str, int] | None:
         """Return process and ``seq`` of what enabled an event, by its clock; note the event itself.
@@ -50,6 +54,10 @@ class Clocks:
             seq: Its own number.
             clock: Counts by component.
         """
+        with self._turn:
+            return self._cause_of(own, scope, seq, clock)
+
+    def _cause_of(self, own: tuple[str, ...], scope: int, seq: int, clock: Mapping[str, int]) -> tuple[str, int] | None:
         process_id = own[0]
         before = self._latest.get((process_id, scope), {})
         for component in own:
