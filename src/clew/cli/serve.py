@@ -106,7 +106,7 @@ def _make_key(store: Store, text: str) -> int:
         )
     made = keys.make(store, name, role)
     sys.stderr.write(f"The key {name!r} ({role}), shown this once:\n")
-    print(made.key)
+    print(made.secret)
     return 0
 
 

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 REQUEST_ID = "clew.request_id"
 """Key in the scope."""
 RETRY_AFTER_S = 5
-STATUS_OF = {"no-run": 404, "not-found": 404, "store-unavailable": 503, "store-busy": 429, "sql-timeout": 408}
+STATUS_OF = {
+    "no-run": 404,
+    "artifact-missing": 404,
+    "artifact-size": 413,
+    "under-hold": 409,
+    "store-busy": 429,
+    "store-closed": 503,
+    "store-unavailable": 503,
+}
 """Of errors that lower layers raise; 400 for all others."""
 
 
