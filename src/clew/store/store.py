@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from clew.format.chunk import HEADER_SIZE, ChunkHeader, parse_header
 from clew.store import batch, schema
 from clew.store.blobs import Blobs
-from clew.store.catalog import WRITING, CatalogUrl, open_engine, parse_url, unavailable
+from clew.store.catalog import BUSY_TIMEOUT_S, WRITING, CatalogUrl, open_engine, parse_url, unavailable
 from clew.store.errors import StoreError
 from clew.store.writer import Writer
 
@@ -29,6 +29,7 @@ MAX_NAME = 200
 _CACHED_NAMES = 1_000_000
 _PAGE = 64
 _AT_ONCE = 500
+_VACUUMED_PAGES = 16_384
 
 
 class ProcessRow(NamedTuple):
@@ -142,6 +143,25 @@ class Store:
                 yield connection
             finally:
                 self._writing_thread = 0
+
+    def shrink(self) -> None:
+        """Give the disk back what removed rows took, where the database does not do so by itself."""
+        if self.catalog.path is None:
+            return
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            free = -1
+            # In pieces: a large one would keep the writer waiting.
+            while free != (free := cursor.execute("PRAGMA freelist_count").fetchone()[0]) and free:
+                with self._turn:
+                    cursor.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
+            # It waits for readers, and writers wait for it: better a larger file than that.
+            cursor.execute("PRAGMA busy_timeout=100")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+        finally:
+            connection.close()
 
     def ping(self) -> None:
         """Ask the catalog for something.
