@@ -37,6 +37,7 @@ RUN_COLUMNS = "process, seq, t_ns, kind, op, outcome, scope, entity, run, span, 
 BY_KIND = "select kind, count(*) from events group by kind"
 BY_SCOPE = "select scope, count(*) from events group by scope"
 PROCESSES = 10
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bank"
 
 
 def measure(plan: Plan) -> Section:
@@ -99,7 +100,7 @@ def _sizes(plan: Plan, folder: Path, events: int) -> tuple[list[tuple[str, str, 
 
     bank = folder / "bank.clew"
     plan.progress("recording the bank")
-    demo = (sys.executable, "-m", "clew", "demo", "--no-serve", "-o", str(bank))
+    demo = (sys.executable, "-m", "clew", "run", "--quiet", "-o", str(bank), str(EXAMPLE))
     subprocess.run(demo, check=True, capture_output=True, env=clean_environ(), cwd=folder)
     rows: list[tuple[str, str, str]] = []
     first = 0.0
