@@ -11,7 +11,10 @@ may not name even those, and sees the views alone.
 
 from __future__ import annotations
 
+import os
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +37,7 @@ from clew.format.stream_data import StreamData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+    from concurrent.futures import Future
 
     from clew.store.sql import Answer
     from clew.store.store import Store
@@ -53,7 +57,9 @@ _EVENT_COLUMNS = (
     "remote_cause, long_ns, case when span > 0 then span else step_span end as in_span"
 )
 _DERIVED_TABLES = ("processes", "spans", "events", "entities", "scopes", "sites", "edges")
-_TEXTS = {"all_events": texts.ALL_EVENTS_SQL, "with_late": texts.WITH_LATE_SQL, "late": texts.LATE_SQL}
+_TEXTS = {"all_events": texts.ALL_EVENTS_SQL, "with_late": texts.WITH_LATE_SQL, "with_late_all": texts.WITH_LATE_ALL_SQL,
+    "late": texts.LATE_SQL,
+}
 _INTERNAL = re.compile(r"\binternal\.(\w+)")
 _MAX_BRANCHES = 16
 """Processes of a run for each of which the files are read by themselves, between its own numbers."""
@@ -140,14 +146,54 @@ def open_surface(
     if run is not None:
         found = processes_of_run(store, run)
         processes = found if processes is None else sorted(set(found) & set(processes))
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory_limit,
-        "temp_directory": "",
-        "python_enable_replacements": "false",
-    }
-    with duckdb.connect(":memory:", config=config) as connection:
+    connection = _CONNECTIONS.take()
+    try:
+        connection.execute(f"set memory_limit = {_quoted(memory_limit)}")
         _Builder(store, connection, wanted, run, tables_of or _underived).build(processes)
         yield Surface(connection)
+    finally:
+        _CONNECTIONS.give_back(connection)
+
+
+class _Connections:
+    """Opens each connection before it is asked for, and closes it afterwards: that takes 15 ms.
+
+    None is used twice, because its configuration is locked.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._next: Future[duckdb.DuckDBPyConnection] | None = None
+        self._owner = 0
+
+    def take(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection that is not configured yet."""
+        with self._lock:
+            if self._executor is None or self._owner != os.getpid():  # the thread does not survive a fork
+                self._executor, self._next = ThreadPoolExecutor(1, "clew-sql"), None
+                self._owner = os.getpid()
+            ready, self._next = self._next, self._executor.submit(_connect)
+        return _connect() if ready is None else ready.result()
+
+    def give_back(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Close a connection, some time soon."""
+        with self._lock:
+            executor = self._executor
+        if executor is None or self._owner != os.getpid():
+            connection.close()
+            return
+        try:
+            executor.submit(connection.close)
+        except RuntimeError:  # the interpreter ends
+            connection.close()
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(":memory:", config={"temp_directory": "", "python_enable_replacements": "false"})
+
+
+_CONNECTIONS = _Connections()
 
 
 def _underived(store: Store, stored: Stored) -> Tables:
@@ -181,6 +227,8 @@ class _Builder:
         """Make everything that is used, and lock the door."""
         execute = self._connection.execute
         execute("create schema internal")
+        # Each view reads the footers of its files when it is made, and again when it is used.
+        execute("set parquet_metadata_cache = true")
         for name in CATALOG_TABLES:
             if self._wants(name):
                 self._keep(f"main.{name}", catalog_table(self._store, name, self._run))
@@ -276,12 +324,12 @@ class _Builder:
 
     def _definitions(self, name: str, columns: str) -> str:
         """Return the query of definitions: of each number the last one."""
-        run = f", {texts.run_id('d')} as run" * (name == "spans")
-        defined = "where name is not null" if name == "spans" else ""
+        more = {"spans": f", {texts.run_id('d')} as run", "entities": f", {texts.SHOWN}"}.get(name, "")
+        defined = self._of_run_alone() if name == "spans" else "true"
         several = [s.number for s in self._stored if len(s.parts) + bool(s.chunks) > 1]
         everything = self._union(name, f"process, {columns}")
         if not several:
-            return f"select d.*{run} from ({everything}) d {defined}"
+            return f"select d.*{more} from ({everything}) d where {defined}"
         # Only what has several sources may define a number twice. The order of the sources is
         # that of the events, and what is pending comes last.
         numbers = ", ".join(str(signed(number)) for number in several)
@@ -291,11 +339,19 @@ class _Builder:
         ]
         ordered.append(f"select process, {columns}, {len(ordered)} from internal.pending_{name}")
         return (
-            f"select d.*{run} from (select process, {columns} from ({everything}) {defined or 'where true'} "
+            f"select d.*{more} from (select process, {columns} from ({everything}) where {defined} "
             f"and process not in ({numbers}) union all select process, {columns} from ({' union all '.join(ordered)}) "
-            f"{defined or 'where true'} and process in ({numbers}) "
+            f"where {defined} and process in ({numbers}) "
             f"qualify row_number() over (partition by process, id order by source desc) = 1) d"
         )
+
+    def _of_run_alone(self) -> str:
+        """Return the condition for spans: those that are defined, and of the run."""
+        if self._run is None:
+            return "name is not null"
+        trace = int(self._run, 16)
+        high, low = signed(trace >> 64), signed(trace & (1 << 64) - 1)
+        return f"name is not null and trace_high = {high} and trace_low = {low}"
 
     def _in_order(self, name: str) -> list[str]:
         """Return the files of a table, those of earlier events of a process first."""
@@ -313,10 +369,8 @@ class _Builder:
 
     def _of_run(self) -> str:
         """Return the query of the events of the run, which reads as little as it can."""
-        trace = int(self._run or "", 16)
-        high, low = signed(trace >> 64), signed(trace & (1 << 64) - 1)
         self._connection.execute("create table internal.run_spans (process bigint, id uinteger)")
-        self._view("internal.spans_of_run", f"select process, id from internal.spans where trace_high = {high} and trace_low = {low}")
+        self._view("internal.spans_of_run", "select process, id from internal.spans")
         self._connection.execute("insert into internal.run_spans from internal.spans_of_run")
         self._view("internal.bounds", "select process, min(first_seq), max(last_seq) from internal.places "
                    "where (process, id) in (select (process, id) from internal.run_spans) group by process order by process")
