@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clew.analysis.columns import forward_fill, last_ns, look_up
+from clew.analysis.columns import forward_fill, last_ns, look_up, order_of_groups
 from clew.model.kinds import EventKind
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def spans_after_events(columns: Columns, entities: Columns, spans: Columns) -> N
     after = own.copy()
     is_end = np.isin(columns["kind"], ENDS)
     after[is_end] = look_up(spans, "parent", own[is_end])
-    order = np.argsort(scopes, kind="stable")
+    order = order_of_groups(scopes)
     latest = forward_fill((own > 0)[order], scopes[order])
     is_known = latest >= 0
     result = np.empty(len(own), own.dtype)

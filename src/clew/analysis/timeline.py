@@ -13,6 +13,7 @@ from clew.analysis.calls import calls_of
 from clew.analysis.columns import as_arrays, look_up, table_of
 from clew.analysis.errors import errors_of_process
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
+from clew.analysis.pauses import pauses_of
 from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
 from clew.analysis.waits import waits_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from clew.analysis.calls import Calls
     from clew.analysis.errors import Errors
     from clew.analysis.lifetimes import Lifetimes
+    from clew.analysis.pauses import Pauses
     from clew.analysis.spans import Spans
     from clew.analysis.steps import Steps
     from clew.analysis.waits import Waits
@@ -95,6 +97,11 @@ class ProcessTimeline:
     def waits(self) -> Waits:
         """The waits of the process."""
         return waits_of(self.columns)
+
+    @cached_property
+    def pauses(self) -> Pauses:
+        """What its tasks did between their steps."""
+        return pauses_of(self)
 
     @cached_property
     def calls(self) -> Calls:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+
+from clew.server.auth import Keyring
+from clew.server.changes import Hub
+from clew.server.metrics import Metrics
+from clew.server.settings import Settings
 
 if TYPE_CHECKING:
     from clew.server.library import Library
@@ -20,11 +25,24 @@ class Context:
         store: Where recordings are kept.
         library: Opens recordings for analysis, and keeps the last ones open.
         is_loopback: Whether only programs of this machine can reach the server.
+        settings: What it may do.
+        keyring: Whose keys it knows.
+        hub: Tells its clients what changed.
+        metrics: What it counts.
     """
 
     store: Store
     library: Library
     is_loopback: bool = True
+    settings: Settings = field(default_factory=Settings)
+    keyring: Keyring = field(init=False)
+    hub: Hub = field(init=False)
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keyring = Keyring(self.store, self.settings)
+        self.hub = Hub(self.store, max_clients=self.settings.max_live)
+        self.metrics = Metrics()
 
 
 def context_of(request: Request) -> Context:

@@ -1,0 +1,87 @@
+"""The application: every route, inside one boundary."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from clew import __version__
+from clew.server import failures
+from clew.server.boundary import Boundary
+from clew.server.context import Context
+from clew.server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from clew.store.store import Store
+
+MODULES = (
+    "about", "runs", "events", "services", "findings", "sql", "timeline", "thread", "source",
+    "edge", "live", "ingest", "artifacts", "admin", "retention", "health",
+)  # fmt: skip
+
+
+def create_app(store: Store, *, settings: Settings | None = None) -> FastAPI:
+    """Return the application that serves *store*.
+
+    Args:
+        store: It stays open when the application ends: whoever opened it closes it.
+        settings: Limits, keys and origins.
+    """
+    settings = settings or Settings()
+    context = Context(store, _library(store), settings.is_loopback, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        context.hub.close()
+
+    app = FastAPI(
+        title="clew",
+        version=__version__,
+        summary="Recordings of Python programs: sent, kept and asked for.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=failures.RESPONSES,
+        strict_content_type=True,
+    )
+    app.state.context = context
+    failures.install(app)
+    for name in MODULES:
+        router = _router(name)
+        if router is not None:
+            app.include_router(router)
+    app.include_router(import_module("clew.server.page").router)  # last: it takes what no other route does
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Content-Encoding", "Last-Event-ID"],
+            expose_headers=["X-Request-Id", "Retry-After", "ETag"],
+        )
+    app.add_middleware(Boundary, context=context)
+    return app
+
+
+def _router(name: str) -> Any:
+    try:
+        return import_module(f"clew.server.{name}").router
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("clew."):
+            raise
+        return None
+
+
+def _library(store: Store) -> Any:
+    try:
+        return import_module("clew.server.library").Library(store)
+    except ModuleNotFoundError:
+        return None
