@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,13 +21,15 @@ from clew.model.errors import FormatError
 from clew.store import coverage, ingest, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
     from clew.store.coverage import Interval
     from clew.store.ingest import CheckedChunk
 
+NextSeq: TypeAlias = Callable[[str], int]
+"""Gives the first sequence number after all that is stored of a process."""
 RETENTION_CLASSES = ("dev", "ci", "incident")
 _END_OF_TIME = (1 << 63) - 1
 _AT_ONCE = 64
@@ -49,7 +52,7 @@ class IngestRequest:
     """
 
     chunks: Sequence[CheckedChunk] = ()
-    build: Callable[[Callable[[str], int]], Sequence[CheckedChunk]] | None = None
+    build: Callable[[NextSeq], Sequence[CheckedChunk]] | None = None
     key: str | None = None
     answer: str = ""
     source: str = "clew"

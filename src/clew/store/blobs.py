@@ -90,7 +90,7 @@ class Blobs:
         folder = folder.absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return cls(LocalStore(folder), str(folder), folder)
+            return cls(LocalStore(folder, automatic_cleanup=True), str(folder), folder)
         except (OSError, BaseError) as error:
             raise _bad_url(str(folder), str(error), "a folder that can be written to") from None
 
@@ -203,6 +203,11 @@ class Blobs:
         """Remove blobs; those that do not exist are none."""
         for key in keys:
             _check(key)
+        if isinstance(self._store, S3Store):
+            with self._talking():
+                obstore.delete(self._store, list(keys))
+            return
+        for key in keys:
             with self._talking():
                 try:
                     obstore.delete(self._store, key)

@@ -50,7 +50,7 @@ processes = Table(
     Column("events", BigInteger, nullable=False, default=0),
     Column("revision", BigInteger, nullable=False, default=0),  # of the last ingest into it, ascending over the store
     Column("indexed_revision", BigInteger, nullable=False, default=0),  # of what its runs were worked out from
-    Column("retention", String(8), nullable=False, default="dev"),  # dev, ci, incident
+    Column("retention", String(8), nullable=False, default="dev"),  # dev, ci, incident; purged: see retention
     Column("hold", SmallInteger, nullable=False, default=0),  # 1: under legal hold
     Column("deleted_ns", BigInteger),  # first step of a deletion; null while it is wanted
     Index(None, "received_ns"),

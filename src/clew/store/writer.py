@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from clew.store.batch import Batch, IngestRequest, Receipt
+from clew.store.batch import Batch, IngestRequest, NextSeq, Receipt
 from clew.store.catalog import unavailable
 from clew.store.errors import StoreBusyError, StoreError, StoreUnavailableError
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.store.store import Store
+
+# Whoever writes needs these, and nothing else of `batch`.
+__all__ = ["IngestRequest", "NextSeq", "Receipt", "StoreBusyError", "StoreUnavailableError", "Writer", "WriterStats"]
 
 MAX_BYTES = 64 << 20
 MAX_REQUESTS = 2_048

@@ -91,3 +91,10 @@ def store(open_store: OpenStore) -> Iterator[Store]:
     """A new store, on each kind of database and of blobs."""
     with open_store() as store:
         yield store
+
+
+@pytest.fixture
+def postgresql_store(postgresql_database: str, tmp_path: Path) -> Iterator[Store]:
+    """A new store in PostgreSQL, with a folder."""
+    with Store.open(postgresql_database, str(tmp_path / "blobs")) as store:
+        yield store
