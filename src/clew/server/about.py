@@ -23,10 +23,10 @@ def server(context: Shared, actor: Annotated[Actor, require(Role.VIEWER)]) -> di
         "version": __version__,
         "role": actor.role.slug,
         "store": {
-            "catalog": context.store.engine.url.get_backend_name(),
-            "blobs": context.store.blobs.kind if hasattr(context.store.blobs, "kind") else "folder",
+            "catalog": context.store.catalog.shown,
+            "blobs": context.store.blobs.shown,
         },
-        "keys_required": context.keyring.is_in_force,
+        "keys_required": context.keyring.is_in_force(),
         "time": rfc3339(time.time_ns()),
         "features": list(FEATURES),
     }

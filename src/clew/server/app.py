@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from clew import __version__
-from clew.server import failures
+from clew.server import failures, health
 from clew.server.boundary import Boundary
 from clew.server.context import Context
 from clew.server.settings import Settings
@@ -53,6 +53,7 @@ def create_app(store: Store, *, settings: Settings | None = None) -> FastAPI:
         strict_content_type=True,
     )
     app.state.context = context
+    _watch(context)
     failures.install(app)
     for name in MODULES:
         router = _router(name)
@@ -85,3 +86,16 @@ def _library(store: Store) -> Any:
         return import_module("clew.server.library").Library(store)
     except ModuleNotFoundError:
         return None
+
+
+def _watch(context: Context) -> None:
+    """Add the gauges of what others hold."""
+    writer, watch = context.store.writer, context.metrics.watch
+    watch("clew_ingest_waiting_requests", "Requests that wait to be written.", lambda: writer.stats().waiting_requests)
+    watch("clew_ingest_waiting_bytes", "Bytes that wait to be written.", lambda: writer.stats().waiting_bytes)
+    watch("clew_ingest_refused_requests", "Requests refused: too much waited.", lambda: writer.stats().refused)
+    watch("clew_ingest_failed_requests", "Requests that could not be stored.", lambda: writer.stats().failed)
+    watch("clew_live_clients", "Clients that follow the changes.", lambda: context.hub.clients)
+    watch("clew_index_lag_seconds", "Age of the oldest that is not indexed.", lambda: health.index_lag_s(context))
+    watch("clew_store_catalog_bytes", "Bytes of the database.", lambda: health.catalog_bytes(context))
+    watch("clew_store_segment_bytes", "Bytes of the segments.", lambda: health.segment_bytes(context))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi import Depends, Request
 
 from clew.server.errors import HttpError
+from clew.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -25,6 +26,8 @@ ACTOR = "clew.actor"
 """Key in the scope under which it stands who asks, once that was looked up."""
 REFRESH_S = 2.0
 """For how long keys are remembered: a key that was revoked, here or by another server, ends within that."""
+REMEMBERED = 1000
+"""Keys remembered, wrong ones too."""
 
 
 class Role(IntEnum):
@@ -73,50 +76,49 @@ class Keyring:
         self._store = store
         self._needs_key = settings.needs_key
         self._own = _digest(settings.key) if settings.key else None
-        self._lock = threading.Lock()
         self._in_force: bool | None = None
-        self._actors: dict[str, Actor] = {}
-        self._read_at = float("-inf")
+        self._remembered: OrderedDict[str, tuple[float, Actor | None]] = OrderedDict()
 
-    @property
     def is_in_force(self) -> bool:
-        """Whether a request needs a key."""
+        """Return whether a request needs a key; asks the store the first time."""
         if self._in_force is None:
-            self._in_force = self._needs_key or bool(self._read())
+            self._in_force = self._needs_key or self.has_any()
         return self._in_force
 
     def has_any(self) -> bool:
-        """Return whether there is a key at all."""
-        return self._own is not None or bool(self._read())
+        """Return whether there is a key in force at all."""
+        return self._own is not None or any(key.revoked_ns is None for key in keys.list_keys(self._store))
 
-    async def find(self, key: str) -> Actor | None:
-        """Return whose *key* is, or None."""
+    async def identify(self, key: str | None) -> Actor | None:
+        """Return whose *key* is, or None; whoever asks, while no keys are in force."""
+        if self._in_force is None:
+            await asyncio.to_thread(self.is_in_force)
+        if not self._in_force:
+            return LOCAL
+        return None if key is None else await self._find(key)
+
+    def forget(self) -> None:
+        """Look keys up anew the next time: one was revoked."""
+        self._remembered.clear()
+
+    async def _find(self, key: str) -> Actor | None:
         digest = _digest(key)
         if self._own is not None and hmac.compare_digest(digest, self._own):
             return Actor("key of the environment", Role.ADMIN)
-        if time.monotonic() - self._read_at > REFRESH_S:
-            await asyncio.to_thread(self._read)
-        return self._actors.get(digest)
-
-    def forget(self) -> None:
-        """Look keys up anew the next time: one was made or revoked."""
-        self._read_at = float("-inf")
-
-    def _read(self) -> dict[str, Actor]:
-        from clew.store import keys
-
-        with self._lock:
-            if time.monotonic() - self._read_at > REFRESH_S:
-                self._actors = {
-                    row.hash: Actor(f"{row.key_id} {row.name}", ROLES[row.role]) for row in keys.active(self._store)
-                }
-                self._read_at = time.monotonic()
-            return self._actors
+        read_at, actor = self._remembered.get(digest, (float("-inf"), None))
+        now = time.monotonic()
+        if now - read_at > REFRESH_S:
+            found = await asyncio.to_thread(keys.find, self._store, key)
+            actor = None if found is None else Actor(f"{found.key_id} {found.name}", ROLES[found.role])
+            self._remembered[digest] = (now, actor)
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return actor
 
 
 def _digest(key: str) -> str:
     # Keys are random: a slow hash would protect nothing and cost every request.
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def key_of(request: Request) -> str | None:
@@ -138,14 +140,11 @@ async def identify(request: Request) -> Actor:
     if actor is None:
         keyring = cast("Keyring", request.app.state.context.keyring)
         key = key_of(request)
-        if not keyring.is_in_force:
-            actor = LOCAL
-        elif key is None:
+        actor = await keyring.identify(key)
+        if actor is None and key is None:
             raise _unauthorised("key-required", "the request carries no key", "expected Authorization: Bearer KEY")
-        else:
-            actor = await keyring.find(key)
-            if actor is None:
-                raise _unauthorised("key-unknown", "the key of the request is not known", "expected a key in force")
+        if actor is None:
+            raise _unauthorised("key-unknown", "the key of the request is not known", "expected a key in force")
         request.scope[ACTOR] = actor
     return actor
 

@@ -13,6 +13,7 @@ from clew.server.metrics import Metrics
 from clew.server.settings import Settings
 
 if TYPE_CHECKING:
+    from clew.server.edge import Edge
     from clew.server.library import Library
     from clew.store.store import Store
 
@@ -29,6 +30,7 @@ class Context:
         keyring: Whose keys it knows.
         hub: Tells its clients what changed.
         metrics: What it counts.
+        edge: What turns other people's formats into chunks; made when the first of them comes.
     """
 
     store: Store
@@ -38,6 +40,7 @@ class Context:
     keyring: Keyring = field(init=False)
     hub: Hub = field(init=False)
     metrics: Metrics = field(init=False)
+    edge: Edge | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.keyring = Keyring(self.store, self.settings)

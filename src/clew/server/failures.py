@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from clew.model.errors import ClewError
+from clew.server import page
 from clew.server.errors import HttpError
 from clew.server.logs import log
 from clew.store.errors import StoreBusyError, StoreUnavailableError
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
 REQUEST_ID = "clew.request_id"
 """Key in the scope."""
 RETRY_AFTER_S = 5
-STATUS_OF = {"no-run": 404, "not-found": 404, "store-unavailable": 503, "store-busy": 429, "sql-timeout": 408}
+STATUS_OF = {
+    "no-run": 404,
+    "artifact-missing": 404,
+    "artifact-size": 413,
+    "under-hold": 409,
+    "store-busy": 429,
+    "store-closed": 503,
+    "store-unavailable": 503,
+}
 """Of errors that lower layers raise; 400 for all others."""
 
 
@@ -69,7 +78,7 @@ def answer(error: ClewError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(retry_after_s)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONTENT_TOO_LARGE):
+    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
         # The rest of the body may still come: nobody is going to read it.
         headers["Connection"] = "close"
     return JSONResponse(document, status, headers)
@@ -108,6 +117,10 @@ def translate(error: Exception) -> ClewError | None:
 async def handle(request: Request, error: Exception) -> Response:  # a plain function would cost a thread
     """Answer a request that raised *error*; the traceback of a mistake of ours goes to the log only."""
     request_id: str = request.scope.get(REQUEST_ID, "")
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        route: str = getattr(request.scope.get("route"), "path", "")
+        if route == page.ROUTE and request.scope["path"].startswith(page.NOT_PAGES):
+            error = HTTPException(HTTPStatus.NOT_FOUND)  # only the page's own route took this path, for reading
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # nobody is there to read it
     problem = translate(error)

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from clew import __version__
+from clew.model.errors import ClewError
 from clew.server.auth import Role, require
 from clew.server.context import Shared
-from clew.store.schema import leases, processes
+from clew.store import leases
+from clew.store.schema import processes, segments
 
 if TYPE_CHECKING:
-    from clew.server.auth import Actor
     from clew.server.context import Context
 
 PROBE = "health"
@@ -62,22 +62,16 @@ def check(context: Context) -> dict[str, dict[str, Any]]:
 
 
 def _catalog(context: Context) -> dict[str, Any]:
-    now = time.time_ns()
     try:
-        with context.store.engine.begin() as connection:
-            changed = connection.execute(
-                sa.update(leases).where(leases.c.name == PROBE).values(holder="server", expires_ns=now)
-            )
-            if not changed.rowcount:
-                connection.execute(sa.insert(leases).values(name=PROBE, holder="server", expires_ns=now))
-    except (sa.exc.SQLAlchemyError, OSError) as error:
+        leases.take(context.store, PROBE, PROBE, READY_S)
+    except (sa.exc.SQLAlchemyError, ClewError, OSError) as error:
         problem = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         return {"status": "failed", "problem": f"it cannot be written to: {problem}"}
     return {"status": "ok"}
 
 
 def _disk(context: Context) -> dict[str, Any]:
-    folders = [Path(path) for path in local_folders(context)]
+    folders = [folder for folder in (_folder(context), context.store.blobs.folder) if folder is not None]
     if not folders:
         return {"status": "ok"}
     free = min(shutil.disk_usage(folder).free for folder in folders)
@@ -96,12 +90,10 @@ def _index(context: Context) -> dict[str, Any]:
     return {"status": "ok", "lag_s": round(lag_s)}
 
 
-def local_folders(context: Context) -> list[str]:
-    """Return the folders of this machine that the store writes to."""
-    database = context.store.engine.url
-    if database.get_backend_name() == "sqlite" and database.database:
-        return [str(Path(database.database).resolve().parent)]
-    return []
+def _folder(context: Context) -> Path | None:
+    """Return where the catalog is, if that is a folder of this machine."""
+    path = context.store.catalog.path
+    return None if path is None else path.resolve().parent
 
 
 def index_lag_s(context: Context) -> float:
@@ -109,12 +101,31 @@ def index_lag_s(context: Context) -> float:
     late = sa.select(sa.func.min(processes.c.received_ns)).where(
         processes.c.revision > processes.c.indexed_revision, processes.c.deleted_ns.is_(None)
     )
+    oldest = _number(context, late)
+    return max(0.0, (time.time_ns() - oldest) / 1e9) if oldest else 0.0
+
+
+def catalog_bytes(context: Context) -> float:
+    """Return the size of the database: of its files, or as PostgreSQL says."""
+    path = context.store.catalog.path
+    if path is not None:
+        files = (path, path.with_name(path.name + "-wal"))
+        return float(sum(file.stat().st_size for file in files if file.exists()))
+    return _number(context, sa.select(sa.func.pg_database_size(sa.func.current_database())))
+
+
+def segment_bytes(context: Context) -> float:
+    """Return the bytes of all segments."""
+    return _number(context, sa.select(sa.func.sum(segments.c.bytes)))
+
+
+def _number(context: Context, query: sa.Select[Any]) -> float:
+    """Return the one number of *query*; not a number while the catalog is away."""
     try:
         with context.store.engine.connect() as connection:
-            oldest = connection.execute(late).scalar()
+            return float(connection.execute(query).scalar() or 0)
     except (sa.exc.SQLAlchemyError, OSError):
-        return 0.0  # the check of the catalog says so
-    return max(0.0, (time.time_ns() - oldest) / 1e9) if oldest else 0.0
+        return float("nan")
 
 
 @router.get("/metrics", dependencies=[require(Role.VIEWER)], response_class=Response)

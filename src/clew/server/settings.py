@@ -43,6 +43,9 @@ class Settings:
         shutdown_s: How long requests may take after the server was told to end.
         log_level: Least level of what is logged.
         log_requests: Log every request.
+        store: Address of the catalog; empty: a folder of the user's.
+        blobs: Address of the blobs; empty: beside the catalog.
+        worker: Start a worker beside the server.
     """
 
     host: str = "127.0.0.1"
@@ -66,6 +69,9 @@ class Settings:
     shutdown_s: int = 5
     log_level: str = "INFO"
     log_requests: bool = True
+    store: str = ""
+    blobs: str = ""
+    worker: bool = True
 
     @property
     def is_loopback(self) -> bool:
