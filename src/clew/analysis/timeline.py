@@ -13,7 +13,7 @@ from clew.analysis.calls import calls_of
 from clew.analysis.columns import as_arrays, look_up, table_of
 from clew.analysis.errors import errors_of_process
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
-from clew.analysis.pauses import pauses_of
+from clew.analysis.pauses import blocking_waits_of, pauses_of
 from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
 from clew.analysis.waits import waits_of
@@ -105,6 +105,11 @@ class ProcessTimeline:
     def pauses(self) -> Pauses:
         """What its tasks did between their steps."""
         return pauses_of(self)
+
+    @cached_property
+    def blocking_waits(self) -> NDArray[np.int64]:
+        """Positions of the waits that hold up a thread."""
+        return blocking_waits_of(self)
 
     @cached_property
     def calls(self) -> Calls:
