@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from clew.analysis.columns import last_ns, look_up, positions_of
 from clew.analysis.packing import MAX_LEVEL, levels_of
 from clew.analysis.runs import are_whole_processes
+from clew.analysis.timeline import effect_wait_label
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, slug_of
 
 if TYPE_CHECKING:
@@ -46,24 +49,24 @@ class BlockState(IntFlag):
 
 
 class Part(NamedTuple):
-    """Blocks; arrays of one length."""
+    """Blocks; arrays of one length, as narrow as they are sent."""
 
     start: Numbers
     end: Numbers
-    row: Numbers
-    kind: NDArray[Any]
-    state: Numbers
-    label: Numbers
-    place: Numbers
-    process: Numbers
-    scope: NDArray[Any]
-    seq: Numbers
+    row: NDArray[np.uint32]
+    kind: NDArray[np.uint8]
+    state: NDArray[np.uint8]
+    label: NDArray[np.uint32]
+    place: NDArray[np.uint32]
+    process: NDArray[np.uint16]
+    scope: NDArray[np.uint32]
+    seq: NDArray[np.uint32]
     """The event that begins it; 0 if that is not known."""
-    end_seq: Numbers
+    end_seq: NDArray[np.uint32]
     """The event that ends it; 0 if none does."""
-    waker: Numbers
+    waker: NDArray[np.int32]
     """Position of the block that enabled it, or -1."""
-    depth: Numbers
+    depth: NDArray[np.uint8]
     """Of a span in its row."""
 
 
@@ -112,10 +115,13 @@ class ProcessParts:
     ) -> Part:  # fmt: skip
         self._causing.append(causing)
         count, shift = len(start), self.timeline.shift_ns
-        none = np.zeros(count, np.int64)
+        # Narrow from here on: a million blocks are moved several times.
+        wide = (row, label, place, scope, seq, end_seq)
+        row, label, place, scope, seq, end_seq = (column.astype(np.uint32) for column in wide)
         return Part(
-            start + shift, np.maximum(start, end) + shift, row, np.full(count, int(kind), np.uint8), state, label, place,
-            np.full(count, self._position), scope.astype(np.int64), seq, end_seq, none - 1, none if depth is None else depth,
+            start + shift, np.maximum(start, end) + shift, row, np.full(count, kind, np.uint8), state.astype(np.uint8),
+            label, place, np.full(count, self._position, np.uint16), scope, seq, end_seq, np.full(count, -1, np.int32),
+            np.zeros(count, np.uint8) if depth is None else depth.astype(np.uint8),
         )  # fmt: skip
 
     def _seq(self, rows: Numbers) -> Numbers:
@@ -216,26 +222,27 @@ class ProcessParts:
         others = np.flatnonzero(wait < 0)
         awaited = timeline.steps.awaited[pauses.before[at[others]]].astype(np.int64)
         spans = np.where(awaited > 0, 0, pauses.span[at[others]])
-        table = timeline.spans_table
-        defined = positions_of(table["id"], spans)
-        effect = np.where(defined >= 0, self._effect_texts()[defined], 0) if len(table["id"]) else np.zeros_like(spans)
+        effect = self._effect_labels(spans)
         label[others] = np.where(
             effect > 0, effect, self._labels.numbers(lambda entity: timeline.wait_label_of(entity, 0), awaited)
         )
         return label
 
-    def _effect_texts(self) -> Numbers:
-        """Return for each row of the table of spans how a wait in that effect is named; 0 if it is none."""
+    @cached_property
+    def _span_keys(self) -> tuple[Numbers, list[tuple[int, str]]]:
+        """For each row of the table of spans which of some pairs of effect and name it has, and those."""
         rows = self.timeline.data.spans
-        numbers: dict[tuple[int, str], int] = {}
-        result: list[int] = []
-        for number in sorted(rows):
-            row = rows[number]
-            key = row[8], row[9]
-            if key[0] and key not in numbers:
-                numbers[key] = self._labels.number(self.timeline.effect_label_of(number))
-            result.append(numbers[key] if key[0] else 0)
-        return np.array(result, np.int64)
+        ordered = [rows[number] for number in sorted(rows)]
+        pairs = list(zip(map(itemgetter(8), ordered), map(itemgetter(9), ordered), strict=True))
+        place = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+        return np.fromiter(map(place.__getitem__, pairs), np.int64, len(pairs)), list(place)
+
+    def _effect_labels(self, spans: Numbers) -> Numbers:
+        """Name waits by the effect they happen in: ``wait db select account``; 0 where that is none."""
+        keys, pairs = self._span_keys
+        at = positions_of(self.timeline.spans_table["id"], spans)
+        texts = [self._labels.number(effect_wait_label(*pair)) for pair in pairs]
+        return np.where(at >= 0, np.array(texts, np.int64)[keys[at]], 0) if pairs else np.zeros(len(at), np.int64)
 
     def _wait_labels(self, waits: Numbers) -> Numbers:
         known, columns = self.timeline.waits, self.timeline.columns
@@ -281,17 +288,12 @@ class ProcessParts:
 
     def _span_labels(self, numbers: NDArray[Any]) -> Numbers:
         """Name spans: ``refresh``, of an effect with its kind: ``http POST /settle``."""
-        rows, known = self.timeline.data.spans, dict[tuple[int, str], int]()
-        result: list[int] = []
-        for number in numbers.tolist():
-            row = rows.get(number)
-            key = (row[8], row[9]) if row is not None else (0, "")
-            label = known.get(key)
-            if label is None:
-                text = f"{slug_of(Operation, key[0]) or 'effect'} {key[1]}" if key[0] else key[1] or "span"
-                label = known[key] = self._labels.number(text)
-            result.append(label)
-        return np.array(result, np.int64)
+        keys, pairs = self._span_keys
+        at = positions_of(self.timeline.spans_table["id"], numbers)
+        texts = [f"{slug_of(Operation, op) or 'effect'} {name}" if op else name or "span" for op, name in pairs]
+        found = np.array([self._labels.number(text) for text in texts], np.int64)
+        unknown = self._labels.number("span")
+        return np.where(at >= 0, found[keys[at]], unknown) if pairs else np.full(len(at), unknown)
 
     # -- what led to them
 

@@ -79,10 +79,12 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int) ->
     positions = positions_by_id(timelines)
     for part in parts:
         part.blocks.waker[:] = part.wakers(parts, bases, positions)
-    joined = Part(*(np.concatenate(columns) for columns in zip(*(part.blocks for part in parts), strict=True)))
+    joined = parts[0].blocks if len(parts) == 1 else Part(
+        *(np.concatenate(columns) for columns in zip(*(part.blocks for part in parts), strict=True))
+    )
     order = _by_start(joined.start, joined.end)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
     blocks = Part(*(column[order] for column in joined))
     wakers = np.where(blocks.waker >= 0, place[blocks.waker], -1) if len(order) else blocks.waker
     blocks = blocks._replace(start=blocks.start - origin_ns, end=blocks.end - origin_ns, waker=wakers)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from clew.analysis.columns import positions_of
+from clew.analysis.columns import distinct, positions_of
 from clew.analysis.packing import first_fit, levels_of
 from clew.analysis.run_items import tops_of
 from clew.analysis.runs import are_whole_processes
@@ -178,7 +178,7 @@ class _Layout:
         self.rows = rows
         lifetimes = timeline.lifetimes
         # Scopes whose definition was lost are known by number only.
-        scopes = np.unique(timeline.columns["scope"])
+        scopes = distinct(timeline.columns["scope"])
         lost = scopes[(positions_of(timeline.entities["id"], scopes) < 0) & (scopes > 0)]
         self._scopes = np.concatenate((lifetimes.id, lost))
         self._rows = np.full(len(self._scopes), -1, np.int64)
@@ -186,7 +186,7 @@ class _Layout:
         self._starts = lifetimes.start_ns
         self._ends = np.where(lifetimes.has_ended, ends_with_steps(timeline), never)
         self._are_members = are_members
-        self._in_run = np.isin(self._scopes, np.unique(timeline.columns["scope"][are_members]))
+        self._in_run = np.isin(self._scopes, distinct(timeline.columns["scope"][are_members]))
         steps, waits = timeline.steps, timeline.waits
         self._step_levels = levels_of(steps.scope, steps.start_ns, steps.end_ns)
         self._step_levels[timeline.kinds_of(steps.scope) == EntityKind.TASK] = 0
