@@ -18,6 +18,7 @@ from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
 from clew.analysis.waits import waits_of
 from clew.format import schema
+from clew.format.clocks import wall_offsets
 from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from clew.analysis.waits import Waits
     from clew.format.reader import Recording, Stream
 
-SAME_CLOCK_NS = 1_000_000_000
-"""Two processes whose monotonic clocks stand this close to each other against the wall
-clock, on one host, read the same clock: it is shared there, and only adjustments of the
-wall clock between their starts tell them apart. (Containers can have clocks of their own.)"""
 PROCESS_ENTITY = 1
 """The number of the process itself among its entities."""
 _UNNAMED_TASK = re.compile(r"Task-\d+")
@@ -311,7 +308,7 @@ def effect_wait_label(op: int, name: str) -> str:
 
 def timelines_of(recording: Recording) -> list[ProcessTimeline]:
     """Return the processes of *recording* on one clock, whose 0 is the earliest event."""
-    offsets = _wall_offsets(recording.streams)
+    offsets = wall_offsets([stream.process for stream in recording.streams])
     starts = [
         int(np.asarray(stream.data.columns["t_ns"]).min()) + offset
         for stream, offset in zip(recording.streams, offsets, strict=True)
@@ -319,24 +316,6 @@ def timelines_of(recording: Recording) -> list[ProcessTimeline]:
     ]
     zero = min(starts, default=0)
     return [ProcessTimeline(stream, offset - zero) for stream, offset in zip(recording.streams, offsets, strict=True)]
-
-
-def _wall_offsets(streams: list[Stream]) -> list[int]:
-    """Return for each stream what to add to its monotonic clock for the wall clock."""
-    offsets: list[int] = []
-    known: list[tuple[object, int]] = []
-    for stream in streams:
-        head = stream.process
-        offset = _number(head.get("wall_ns")) - _number(head.get("monotonic_ns"))
-        host = head.get("host")
-        for other, reference in known:
-            if other == host and abs(offset - reference) < SAME_CLOCK_NS:
-                offset = reference
-                break
-        else:
-            known.append((host, offset))
-        offsets.append(offset)
-    return offsets
 
 
 def _number(value: object) -> int:
