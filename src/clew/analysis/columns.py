@@ -82,6 +82,16 @@ def _positions_in_dense(values: NDArray[Any], wanted: NDArray[Any]) -> Numbers:
     return table[np.where(is_inside, wanted.astype(np.int64) - first, last - first + 1)]
 
 
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the different values, ascending; none of them is negative."""
+    greatest = int(values.max()) if len(values) else 0
+    if greatest >= DENSE * len(values) + (1 << 16):
+        return np.unique(values)
+    is_there = np.zeros(greatest + 1, bool)
+    is_there[values] = True
+    return np.flatnonzero(is_there[: greatest + 1] & bool(len(values))).astype(values.dtype)
+
+
 def order_of_groups(groups: NDArray[Any]) -> Numbers:
     """Return the order that puts members of a group together, each group's as they stood.
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from clew.analysis.columns import Flags, Numbers
 
 
+MAX_LEVEL = 255
+"""The lowest level: what lies deeper overlaps there. It bounds the work for hostile recordings."""
+
+
 def first_fit(starts: Numbers, ends: Numbers) -> Numbers:
     """Give each interval the first line that is free when it begins.
 
@@ -56,7 +60,8 @@ def levels_of(groups: NDArray[Any], starts: Numbers, ends: Numbers) -> Numbers:
     """Give each interval a level on which it overlaps no other of its group.
 
     An interval that lies in others gets the level below theirs. Where intervals overlap
-    without lying in one another, the later one gets the first level that is free.
+    without lying in one another, the later one gets the first level that is free. Deeper than
+    ``MAX_LEVEL`` none is told apart.
 
     Args:
         groups: The group of each.
@@ -68,9 +73,9 @@ def levels_of(groups: NDArray[Any], starts: Numbers, ends: Numbers) -> Numbers:
     levels = np.zeros(len(groups), np.int64)
     by_start = np.lexsort((-ends, starts))
     order = by_start[order_of_groups(groups[by_start])]
-    overlapping = _overlapping(groups[order], starts[order], ends[order])
-    rest = order[overlapping]
-    levels[rest] = _first_free(groups[rest], starts[rest], ends[rest])
+    order = order[_overlapping(groups[order], starts[order], ends[order])]
+    if len(order):
+        levels[order] = _levels_in_order(groups[order], starts[order], np.maximum(ends[order], starts[order] + 1))
     return levels
 
 
@@ -80,19 +85,45 @@ def _overlapping(groups: NDArray[Any], starts: Numbers, ends: Numbers) -> Flags:
     return np.isin(groups, np.unique(groups[clash]))
 
 
+def _levels_in_order(groups: NDArray[Any], starts: Numbers, ends: Numbers) -> Numbers:
+    """Return the levels of intervals by group and start, none of them empty.
+
+    Where intervals lie in one another or apart, the level is how many are open. Where they
+    overlap otherwise, that puts some on top of others: those groups are gone through one by one.
+    """
+    is_first = np.concatenate(([True], groups[1:] != groups[:-1]))
+    numbers = np.cumsum(is_first) - 1
+    low = int(starts.min())
+    width = int(ends.max()) - low + 1
+    if width * (int(numbers[-1]) + 1) >= 1 << 62:  # the keys below would not fit
+        return _first_free(numbers, starts, ends)
+    ended = np.searchsorted(np.sort(numbers * width + (ends - low)), numbers * width + (starts - low), side="right")
+    levels = np.arange(len(groups)) - ended
+    order = np.lexsort((starts, levels, numbers))
+    is_same = (numbers[order[1:]] == numbers[order[:-1]]) & (levels[order[1:]] == levels[order[:-1]])
+    clash = is_same & (starts[order[1:]] < ends[order[:-1]])
+    rest = np.flatnonzero(np.isin(numbers, numbers[order[1:][clash]]) | np.isin(numbers, numbers[levels > MAX_LEVEL]))
+    levels[rest] = _first_free(numbers[rest], starts[rest], ends[rest])
+    return levels
+
+
 def _first_free(groups: NDArray[Any], starts: Numbers, ends: Numbers) -> Numbers:
-    """Go through intervals by group and start, and give each the first level below all it lies in."""
+    """Go through intervals by group and start, and give each the first free level below all it lies in."""
     levels: list[int] = []
     open_until: list[int] = []
-    current = -1
+    current: int | None = None
     for group, start, end in zip(groups.tolist(), starts.tolist(), ends.tolist(), strict=True):
         if group != current:
-            current = group
-            open_until = []
-        # Levels at the bottom that are over are forgotten; one above a level that is still
-        # open is kept: what comes next lies in the open one, and is drawn below it.
+            current, open_until = group, []
         while open_until and open_until[-1] <= start:
             open_until.pop()
-        levels.append(len(open_until))
-        open_until.append(end)
+        level = len(open_until)
+        for above in range(len(open_until) - 1, -1, -1):
+            if open_until[above] <= start:
+                level = above
+            elif open_until[above] >= end:
+                break
+        level = min(level, MAX_LEVEL)
+        open_until[level : level + 1] = [end]
+        levels.append(level)
     return np.array(levels, np.int64)

@@ -4,6 +4,8 @@ A pause lies before a step of a task: from the end of the step before it (of the
 from the task's start) to the step; or after the last step, if the task never ended. The step
 says how long the task was ready before it ran; the rest it waited.
 
+Waits that are no pauses hold up their thread: ``blocking_waits_of``.
+
 For what it waited is told by the innermost wait that was open, if it was recorded.
 
 What it can miss: waits of a task whose steps were dropped.
@@ -82,6 +84,15 @@ def pauses_of(timeline: ProcessTimeline) -> Pauses:
         _waits_of_pauses(timeline, order, is_open),
         np.concatenate((timeline.span_of_event[steps.rows[order]], after_last)),
     )
+
+
+def blocking_waits_of(timeline: ProcessTimeline) -> Numbers:
+    """List the waits that hold up a thread: those of threads, and of tasks within one step."""
+    waits, step_of_event = timeline.waits, timeline.step_of_event
+    is_whole = (waits.begin_rows >= 0) & waits.has_ended
+    begins, ends = step_of_event[waits.begin_rows], step_of_event[waits.end_rows]
+    is_within = is_whole & (begins >= 0) & (begins == ends)
+    return np.flatnonzero((timeline.kinds_of(waits.scope) == EntityKind.THREAD) | is_within)
 
 
 def _waits_of_pauses(timeline: ProcessTimeline, order: Numbers, is_open: Flags) -> Numbers:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from clew.analysis.columns import look_up
+from clew.analysis.columns import look_up, positions_of
 from clew.model.kinds import EntityKind, Operation, Outcome, SpanKind, SpanRole, slug_of
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from clew.analysis.columns import Numbers
+    from clew.analysis.columns import Flags, Numbers
     from clew.analysis.timeline import ProcessTimeline
 
 LEAST_PREFIX = 4
 """Digits of an id by which a span is found: fewer mean too many."""
+MASK = (1 << 64) - 1
+"""The lower half of a trace id."""
 MAIN_SPAN = 1
 """Number of the span of a process's own run."""
 
@@ -144,6 +146,27 @@ def owning_spans(timeline: ProcessTimeline, rows: Numbers) -> NDArray[Any]:
     is_own = (columns["entity"][rows] == scopes) & ((kinds == EntityKind.TASK) | (kinds == EntityKind.THREAD))
     spans[is_own] = look_up(timeline.entities, "span", scopes[is_own])
     return spans
+
+
+def are_whole_processes(timeline: ProcessTimeline) -> Flags:
+    """Tell which spans of a process are its own run, which lasts as long as the process does."""
+    spans, columns = timeline.spans, timeline.columns
+    roles = look_up(timeline.spans_table, "role", spans.number)
+    return (roles == SpanRole.RUN) & (spans.start_rows >= 0) & (columns["entity"][spans.start_rows] > 0)
+
+
+def events_of_run(timeline: ProcessTimeline, run_id: str) -> Flags:
+    """Tell which events of a process belong to a run.
+
+    What is in no span belongs to the process's own run.
+    """
+    table, of_event = timeline.spans_table, timeline.span_of_event
+    trace = int(run_id, 16)
+    is_member = (table["trace_high"] == np.uint64(trace >> 64)) & (table["trace_low"] == np.uint64(trace & MASK))
+    at = positions_of(table["id"], of_event)
+    main = timeline.data.spans.get(MAIN_SPAN)
+    is_own = main is not None and main[7] == SpanRole.RUN and (main[1] << 64 | main[2]) == trace
+    return np.where(at >= 0, is_member[at], (of_event == 0) & is_own) if len(is_member) else np.zeros(len(at), bool)
 
 
 def spans_by_trace(timeline: ProcessTimeline, position: int = 0, only: int | None = None) -> dict[int, list[SpanRef]]:

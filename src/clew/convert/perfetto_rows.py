@@ -201,13 +201,8 @@ class Drawing:
 
     def _blocking_waits(self) -> Iterator[str]:
         """Draw the waits that hold up a thread: those of threads, and of tasks within one step."""
-        timeline, waits, shift = self.timeline, self.timeline.waits, self.timeline.shift_ns
-        kinds = timeline.kinds_of(waits.scope)
-        step_of_event = timeline.step_of_event
-        is_whole = (waits.begin_rows >= 0) & waits.has_ended
-        begins, ends = step_of_event[waits.begin_rows], step_of_event[waits.end_rows]
-        is_blocking = (kinds == EntityKind.THREAD) | (is_whole & (begins >= 0) & (begins == ends))
-        for wait in np.flatnonzero(is_blocking).tolist():
+        waits, shift = self.timeline.waits, self.timeline.shift_ns
+        for wait in self.timeline.blocking_waits.tolist():
             end = int(waits.end_ns[wait]) + shift if waits.has_ended[wait] else None
             yield self.slice(
                 self.place_of(int(waits.scope[wait])), int(waits.start_ns[wait]) + shift, end,
