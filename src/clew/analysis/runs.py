@@ -142,6 +142,15 @@ def events_of_run(timeline: ProcessTimeline, run_id: str) -> Flags:
     return np.where(at >= 0, is_member[at], (of_event == 0) & is_own) if len(is_member) else np.zeros(len(at), bool)
 
 
+def run_starts(timeline: ProcessTimeline, run_id: str) -> int | None:
+    """Return when a run began in a process, on the recording's clock; None if it has no span there."""
+    table, spans, trace = timeline.spans_table, timeline.spans, int(run_id, 16)
+    is_member = (table["trace_high"] == np.uint64(trace >> 64)) & (table["trace_low"] == np.uint64(trace & MASK))
+    at = positions_of(spans.number, table["id"][is_member])
+    starts = spans.start_ns[at[at >= 0]]
+    return int(starts.min()) + timeline.shift_ns if len(starts) else None
+
+
 def _spans(position: int, timeline: ProcessTimeline) -> list[tuple[int, SpanRef]]:
     spans, columns = timeline.spans, timeline.columns
     events = np.bincount(timeline.span_of_event, minlength=1).tolist()
