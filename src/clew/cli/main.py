@@ -23,11 +23,12 @@ COMMANDS = {
     "sql": "query a recording with SQL",
     "export": "convert a recording for another program",
     "import": "make a recording from another program's file",
+    "push": "send a recording to a server",
     "repair": "mend a damaged or cut recording",
     "demo": "record the bundled example and show it",
 }
 
-STAYING = ("run", "demo")
+STAYING = ("run", "demo", "push")
 """Commands that live as long as the program they watch."""
 
 
