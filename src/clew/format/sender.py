@@ -42,8 +42,8 @@ SAY_AFTER_S = 10.0
 """A server that is restarted need not be mentioned."""
 TRIM_PAUSE_S = 1.0
 JOIN_S = 1.0
-BATCH_STEP = BATCH_BYTES // 16
-"""By this much a batch that had to shrink grows again with each that is taken."""
+BATCH_GROWTH = 8
+"""A batch that had to shrink grows by this part (1/n) with each that is taken."""
 
 
 class Sender:
@@ -268,7 +268,7 @@ class Sender:
             piece.tail.settle(piece.header, is_taken=True)
             self.sent_bytes += piece.size
             self.sent_events += piece.header.events
-        self._batch_bytes = min(self._batch_bytes + BATCH_STEP, BATCH_BYTES)
+        self._batch_bytes = min(self._batch_bytes + self._batch_bytes // BATCH_GROWTH + 1, BATCH_BYTES)
         self._failures = 0
         if self.reason:
             self.reason = ""
@@ -277,6 +277,7 @@ class Sender:
         self._trim()
 
     def _pass_over(self, piece: Piece, reply: Reply) -> None:
+        self._batch_bytes = BATCH_BYTES  # it was this chunk
         self.problems.append(f"{piece.tail.path.name}, byte {piece.header.offset}: {reply.reason}")
         self._say_once(
             "chunk-refused",
