@@ -56,7 +56,8 @@ class Destination:
     @property
     def is_open_to_others(self) -> bool:
         """Whether what is sent can be read on its way: unencrypted, and to another machine."""
-        return self.scheme == "http" and not (self.host in _LOOPBACK or self.host.startswith("127."))
+        is_loopback = self.host in _LOOPBACK or (self.host.startswith("127.") and self.host.replace(".", "").isdecimal())
+        return self.scheme == "http" and not is_loopback
 
     @property
     def warning(self) -> str:

@@ -113,7 +113,7 @@ class Spool:
                 last = self._write_kept(tail, source, target)
                 by = tail.acked - target.tell()
                 if by <= 0:
-                    raise OSError(f"nothing of {tail.path} can be removed")
+                    return  # what must stay is all there is
                 source.seek(tail.acked)
                 shutil.copyfileobj(source, target)  # most of the rest, while the drain may append
                 with self.lock:
@@ -122,9 +122,8 @@ class Spool:
                     aside.replace(tail.path)
                     self.size -= by
                 tail.moved(os.fstat(target.fileno()).st_ino, by, last)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        finally:
+            aside.unlink(missing_ok=True)  # if it was not put in the place of the long one
 
     def _write_kept(self, tail: Tail, source: BinaryIO, target: BinaryIO) -> ChunkHeader | None:
         """Write what a drain that takes over needs of the sent part; return where its last chunk stands now."""
