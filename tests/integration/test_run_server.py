@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from conftest import await_rings, events_of
 from test_sidecar import kill, sidecar_of
+from tests.support.chunk_server import ChunkServer
 
 from clew.format.collector import rings_of
 from clew.format.reader import open_recording
-from tests.support.chunk_server import ChunkServer
 
 KEY = "clew_key_0123456789abcdef"
 PROGRAM = """
@@ -304,7 +304,15 @@ def test_another_machine_without_tls_is_warned_of_once(place):
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:7777", "ftp://here", "http://", "http://user:pw@here", "http://here/?key=1", "http://here:99999", "http://[::1"],
+    [
+        "127.0.0.1:7777",
+        "ftp://here",
+        "http://",
+        "http://user:pw@here",
+        "http://here/?key=1",
+        "http://here:99999",
+        "http://[::1",
+    ],
 )
 def test_an_address_that_is_none_is_one_line_and_starts_nothing(place, url):
     """Exit code 2, before the program begins."""
@@ -332,7 +340,7 @@ def test_a_key_that_can_be_none_is_not_shown(place, key):
 def test_a_program_that_records_by_itself_is_sent_before_it_has_ended(place, server):
     """In a container the sidecar ends with it: so it waits, a little."""
     process = place.start(PROGRAM, CLEW="record", CLEW_SERVER=server.url, CLEW_SERVER_KEY=KEY)
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (3, "")
     assert server.events == 5003
@@ -357,7 +365,7 @@ def test_a_program_that_records_by_itself_does_not_wait_for_a_server_that_is_awa
 def test_install_names_a_server(place, server):
     """``clew.install(server=…)`` sends from there on."""
     process = place.start(f"import clew; clew.install(server={server.url!r}); clew.event('custom')")
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (0, "")
     check_complete(server)
@@ -372,7 +380,7 @@ def test_a_sidecar_that_was_killed_is_followed_by_one_that_sends_the_rest(place,
     (path,) = spool.glob("*.stream")
     kill(sidecar_of(spool))
     tell(process, "emit(40_000, 10_000)")
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (0, "")
     check_complete(server)
@@ -414,7 +422,7 @@ def test_push_follows_a_program_that_still_runs(place, server):
     server.wait_for(lambda: server.events >= 9_000)
     tell(process, "emit(10_000, 10_000)")
     process.communicate(timeout=30)
-    out, err = push.communicate(timeout=30)
+    _, err = push.communicate(timeout=30)
 
     assert push.returncode == 0, err
     check_complete(server)

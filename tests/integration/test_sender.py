@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.chunk_server import ChunkServer
+from tests.support.streams import GrowingStream
 
 from clew.format import destination, post, sender, spool
 from clew.format.collector import Collector
 from clew.format.destination import Destination
 from clew.format.reader import Stream
 from clew.format.sender import Sender
-from tests.support.chunk_server import ChunkServer
-from tests.support.streams import GrowingStream
 
 KEY = "clew_key_0123456789abcdef"
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from clew.format import schema
 from clew.format.chunk import HEADER_SIZE, ChunkType, decode_json, decode_payload, parse_header
@@ -57,7 +57,7 @@ class ChunkServer:
     def events(self) -> int:
         return sum(map(len, self.seqs.values()))
 
-    def __enter__(self) -> ChunkServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -81,11 +81,18 @@ def _server_of(args: argparse.Namespace, folder: Path) -> Destination:
         return destination.Destination(named.url, named.key or (key if is_meant else ""), keeps=True)
     if not settings.server:
         raise UsageError(
-            "no-server", "no server is named", "expected --server URL, or CLEW_SERVER", "try: --server http://127.0.0.1:7777"
+            "no-server",
+            "no server is named",
+            "expected --server URL, or CLEW_SERVER",
+            "try: --server http://127.0.0.1:7777",
         )
     if not key and named is not None and named.url == settings.server:
         key = named.key
     return destination.Destination(settings.server, key, keeps=True)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line)
 
 
 class _Push:
@@ -100,7 +107,7 @@ class _Push:
     def __init__(self, folder: Path, server: Destination, *, patience_s: float) -> None:
         self.folder = folder
         self.patience_s = patience_s
-        self.sender = Sender(folder, server, say=sys.stderr.write, marks=False)
+        self.sender = Sender(folder, server, say=_say, marks=False)
         self.collector = Collector(folder, sender=self.sender)
         # Somebody else may collect; then this process only reads.
         self.is_collector = self.collector.acquire()

@@ -186,9 +186,7 @@ def _server_of(settings: config.Config) -> destination.Destination | None:
     if not settings.server:
         return None
     key = destination.find_key(os.environ, settings.server_key_file)
-    return destination.Destination(
-        settings.server, key, keeps=bool(settings.output), spool_bytes=settings.spool_bytes
-    )
+    return destination.Destination(settings.server, key, keeps=bool(settings.output), spool_bytes=settings.spool_bytes)
 
 
 def _name_of(target: list[str]) -> str:
@@ -306,7 +304,6 @@ class Supervisor:
         if self.still_running:
             sidecar.start(str(collector.folder))
 
-
     def remove_sent(self) -> None:
         """Remove what was only kept in order to be sent."""
         collector = self.collector
@@ -337,9 +334,7 @@ def _end_like(status: int) -> int:
     return 128 - code  # a signal whose default is to be ignored
 
 
-def _summary(
-    supervisor: Supervisor, folder: Path | None, note: str, status: int, findings: list[Finding]
-) -> str:
+def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int, findings: list[Finding]) -> str:
     """Say in a few lines what was recorded, lost, seen, and what to type next."""
     collector = supervisor.collector
     if collector is None or folder is None:
@@ -363,7 +358,9 @@ def _summary(
     processes = f"{len(drains)} process{'es' if len(drains) != 1 else ''}"
     sending = _sending(supervisor, folder)
     place = _relative(folder) if folder.exists() else sending.pop(0)
-    lines.append(f"clew: recorded {events:,} events of {processes} in {supervisor.seconds:.1f} s, {_size(size)}: {place}\n")
+    lines.append(
+        f"clew: recorded {events:,} events of {processes} in {supervisor.seconds:.1f} s, {_size(size)}: {place}\n"
+    )
     lines += sending
     if code < 0:
         lines.append(
@@ -396,10 +393,10 @@ def _sending(supervisor: Supervisor, folder: Path) -> list[str]:
     if sender.has_all:
         return [f"clew: sent to {url}: {_page_of(supervisor)}\n"]
     reason = sender.reason or (sender.problems or ["it is slow"])[0]
-    return [
-        f"clew: {events:,} events of {processes} process{'es' if processes != 1 else ''} are not sent to {url} yet ({reason}); "
-        f"they stay in {_relative(folder)}; send them with: clew push {_relative(folder)} [not-sent]\n"
-    ]
+    place = _relative(folder)
+    line = f"clew: {events:,} events of {processes} process{'es' if processes != 1 else ''} are not sent to {url} yet ({reason}); "
+    line += f"they stay in {place}; send them with: clew push {place} [not-sent]\n"
+    return [line]
 
 
 def _page_of(supervisor: Supervisor) -> str:

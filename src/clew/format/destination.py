@@ -41,9 +41,7 @@ class Destination:
         spool_bytes: How much may wait locally; beyond it events are dropped and counted.
     """
 
-    def __init__(
-        self, url: str, key: str = "", *, keeps: bool = False, spool_bytes: int = DEFAULT_SPOOL_BYTES
-    ) -> None:
+    def __init__(self, url: str, key: str = "", *, keeps: bool = False, spool_bytes: int = DEFAULT_SPOOL_BYTES) -> None:
         self.url = url.rstrip("/")
         self.key = key
         self.keeps = keeps
@@ -56,7 +54,9 @@ class Destination:
     @property
     def is_open_to_others(self) -> bool:
         """Whether what is sent can be read on its way: unencrypted, and to another machine."""
-        is_loopback = self.host in _LOOPBACK or (self.host.startswith("127.") and self.host.replace(".", "").isdecimal())
+        is_loopback = self.host in _LOOPBACK or (
+            self.host.startswith("127.") and self.host.replace(".", "").isdecimal()
+        )
         return self.scheme == "http" and not is_loopback
 
     @property

@@ -459,7 +459,10 @@ class Drain:
             self._put(ring.TROUBLE, ring.TROUBLE_NOT_WRITTEN)
             return False
         try:
-            with spool.appending(len(chunk)) if spool is not None else nullcontext(), self.stream_path.open("ab", buffering=0) as file:
+            with (
+                spool.appending(len(chunk)) if spool is not None else nullcontext(),
+                self.stream_path.open("ab", buffering=0) as file,
+            ):
                 size = file.tell()
                 view = memoryview(chunk)
                 try:

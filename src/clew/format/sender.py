@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clew.format import destination
@@ -27,6 +26,7 @@ from clew.model.errors import ClewError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from clew.format.destination import Destination
 
