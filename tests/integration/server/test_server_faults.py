@@ -33,7 +33,7 @@ def seqs_of(store: Store, process_id: str = PROCESS_ID) -> list[int]:
 def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     """SIGKILL at random moments under load: every acknowledged event is stored, once."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAMS / "kill_server.py"), "4", "3", str(tmp_path / "store")],
+        [sys.executable, str(PROGRAMS / "kill_server.py"), "3", "2", str(tmp_path / "store")],
         capture_output=True, text=True, timeout=100, env=environment(), check=False,
     )  # fmt: skip
 
