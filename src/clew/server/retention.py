@@ -69,7 +69,7 @@ def _processes_of(connection: Connection, run: str) -> list[str]:
     found = list(ids.scalars())
     if not found:
         raise HttpError(
-            "no-run",
+            "run-missing",
             f"there is no run {run}",
             "expected the id of a run that is stored",
             "GET /api/v1/runs lists them; it may have been deleted",

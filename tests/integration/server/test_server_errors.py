@@ -36,7 +36,7 @@ from tests.support.chunks import event_body
         ("PUT", "/api/v1/runs/xyz/retention", 422, "parameter"),
         ("GET", "/api/v1/audit?limit=0", 422, "parameter"),
         ("GET", "/api/v1/audit?cursor=x", 422, "parameter"),
-        ("DELETE", f"/api/v1/runs/{'0' * 32}", 404, "no-run"),
+        ("DELETE", f"/api/v1/runs/{'0' * 32}", 404, "run-missing"),
         ("DELETE", "/api/v1/keys/none", 404, "key-missing"),
         ("GET", f"/api/v1/artifacts/{'0' * 64}", 404, "artifact-missing"),
     ],
