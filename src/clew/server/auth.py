@@ -176,4 +176,3 @@ def require(role: Role) -> Any:
 
     dependency: Callable[[Request], Coroutine[Any, Any, Actor]] = check
     return Depends(dependency)
-

@@ -184,6 +184,4 @@ def _refused(error: HTTPException) -> HttpError:
         return HttpError(
             "method", "the route has no such method", f"expected {allowed}", _SEE, status=405, headers=headers
         )
-    return HttpError(
-        "request", str(error.detail), "expected what the route describes", _SEE, status=error.status_code
-    )
+    return HttpError("request", str(error.detail), "expected what the route describes", _SEE, status=error.status_code)

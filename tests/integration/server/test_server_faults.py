@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 from benchmarks.harness import PROGRAMS
+from tests.integration.server.conftest import LiveServer, environment
+from tests.support.chunks import PROCESS, PROCESS_ID, event_body
 
 from clew.convert.stored import streams_of
 from clew.store.store import Store
-from tests.integration.server.conftest import LiveServer, environment
-from tests.support.chunks import PROCESS, PROCESS_ID, event_body
 
 
 def seqs_of(store: Store, process_id: str = PROCESS_ID) -> list[int]:
@@ -146,7 +146,7 @@ def test_a_database_that_goes_away_and_comes_back_loses_nothing(
         for thread in threads:
             thread.join()
 
-    assert [] == unexpected
+    assert unexpected == []
     assert (ready.status_code, ready.json()["status"]) == (503, "degraded")
     assert httpx.get(f"{server.url}/health/ready").status_code == 200
     assert server.end()[0] == 0

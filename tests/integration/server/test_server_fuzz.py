@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from starlette.testclient import TestClient
+from tests.support.chunks import event_body
 
 from clew.server.app import create_app
 from clew.server.settings import Settings
 from clew.store.store import Store
-from tests.support.chunks import event_body
 
 HOST = {"Host": "127.0.0.1"}
 ENDLESS = "/api/v1/live"
@@ -73,5 +73,5 @@ def test_no_request_breaks_the_server(schema: Any, mode: GenerationMode) -> None
         with contextlib.suppress(Unsatisfiable):  # a route without parameters cannot be asked wrongly
             ask()
 
-    assert [] == broken
+    assert broken == []
     assert count > 5 * EXAMPLES
