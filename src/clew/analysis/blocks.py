@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clew.analysis.block_parts import Part, ProcessParts
-from clew.analysis.columns import last_ns
 from clew.analysis.lanes import Lanes, lanes_of
 from clew.analysis.marks import Marks, marks_of
 from clew.analysis.runs import events_of_run
@@ -100,7 +99,7 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int) ->
         labels.texts,
         places.texts,
         min((timeline.start_ns for timeline in known), default=origin_ns) - origin_ns,
-        max((last_ns(timeline.columns) + timeline.shift_ns for timeline in known), default=origin_ns) - origin_ns,
+        max((timeline.end_ns for timeline in known), default=origin_ns) - origin_ns,
     )
 
 

@@ -175,6 +175,15 @@ def events_of_run(timeline: ProcessTimeline, run_id: str) -> Flags:
     return np.where(at >= 0, is_member[at], (of_event == 0) & is_own) if len(is_member) else np.zeros(len(at), bool)
 
 
+def run_starts(timeline: ProcessTimeline, run_id: str) -> int | None:
+    """Return when a run began in a process, on the recording's clock; None if it has no span there."""
+    table, spans, trace = timeline.spans_table, timeline.spans, int(run_id, 16)
+    is_member = (table["trace_high"] == np.uint64(trace >> 64)) & (table["trace_low"] == np.uint64(trace & MASK))
+    at = positions_of(spans.number, table["id"][is_member])
+    starts = spans.start_ns[at[at >= 0]]
+    return int(starts.min()) + timeline.shift_ns if len(starts) else None
+
+
 def spans_by_trace(timeline: ProcessTimeline, position: int = 0, only: int | None = None) -> dict[int, list[SpanRef]]:
     """Return the spans of a process by trace id, by number in each.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from clew.analysis.calls import calls_of
-from clew.analysis.columns import as_arrays, look_up, table_of
+from clew.analysis.columns import as_arrays, last_ns, look_up, table_of
 from clew.analysis.errors import errors_of_process
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
 from clew.analysis.pauses import blocking_waits_of, pauses_of
@@ -22,6 +22,8 @@ from clew.format.clocks import wall_offsets
 from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from clew.analysis.calls import Calls
@@ -181,6 +183,11 @@ class ProcessTimeline:
         return int(times.min()) + self.shift_ns if len(times) else 0
 
     @property
+    def end_ns(self) -> int:
+        """When its last event happened, on the recording's clock."""
+        return last_ns(self.columns) + self.shift_ns if len(self.columns["t_ns"]) else self.start_ns
+
+    @property
     def end(self) -> dict[str, Any]:
         """What is known of its end; empty while it runs, or if that was never written."""
         return self.stream.end or {}
@@ -308,14 +315,23 @@ def effect_wait_label(op: int, name: str) -> str:
 
 def timelines_of(recording: Recording) -> list[ProcessTimeline]:
     """Return the processes of *recording* on one clock, whose 0 is the earliest event."""
-    offsets = wall_offsets([stream.process for stream in recording.streams])
+    return timelines_of_streams(recording.streams)
+
+
+def timelines_of_streams(streams: Sequence[Stream]) -> list[ProcessTimeline]:
+    """Return processes on one clock, whose 0 is the earliest event.
+
+    Args:
+        streams: What was recorded of each, by its start.
+    """
+    offsets = wall_offsets([stream.process for stream in streams])
     starts = [
         int(np.asarray(stream.data.columns["t_ns"]).min()) + offset
-        for stream, offset in zip(recording.streams, offsets, strict=True)
+        for stream, offset in zip(streams, offsets, strict=True)
         if len(stream.data)
     ]
     zero = min(starts, default=0)
-    return [ProcessTimeline(stream, offset - zero) for stream, offset in zip(recording.streams, offsets, strict=True)]
+    return [ProcessTimeline(stream, offset - zero) for stream, offset in zip(streams, offsets, strict=True)]
 
 
 def _number(value: object) -> int:
