@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 METHOD = """Recordings are sent through the store's own ingest and compacted. A run of 10,000 events lies in a process among nine others, interleaved with the runs beside it (`benchmarks/synthetic.py`, in which 1,260 neighbouring spans are made one run).
 All columns of `events` are fetched as Arrow, or grouped by the name of what they are about; opening the tables is included. The peers hold the same events with their names in each row: SQLite with an index on the run, and one Parquet file of DuckDB's, opened likewise.
 All files are in the page cache; DuckDB has two threads."""
-SPANS_OF_RUN = 1260
+SPANS_OF_RUN = 3000
 RUN_COLUMNS = "process, seq, t_ns, kind, op, outcome, scope, entity, run, span, file, line, function, wait_ns, duration_ns, attrs"
 BY_KIND = "select kind, count(*) from events group by kind"
 BY_SCOPE = "select scope, count(*) from events group by scope"
 PROCESSES = 10
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bank"
 
 
 def measure(plan: Plan) -> Section:
@@ -99,7 +100,7 @@ def _sizes(plan: Plan, folder: Path, events: int) -> tuple[list[tuple[str, str, 
 
     bank = folder / "bank.clew"
     plan.progress("recording the bank")
-    demo = (sys.executable, "-m", "clew", "demo", "--no-serve", "-o", str(bank))
+    demo = (sys.executable, "-m", "clew", "run", "--quiet", "-o", str(bank), str(EXAMPLE))
     subprocess.run(demo, check=True, capture_output=True, env=clean_environ(), cwd=folder)
     rows: list[tuple[str, str, str]] = []
     first = 0.0

@@ -22,6 +22,7 @@ COMMANDS = {
     "show": "say what a recording holds",
     "ui": "open a recording in the browser",
     "serve": "keep recordings of several programs, and show them",
+    "worker": "index and compact what a server stores",
     "sql": "query a recording with SQL",
     "export": "convert a recording for another program",
     "import": "make a recording from another program's file",
@@ -29,7 +30,7 @@ COMMANDS = {
     "demo": "record the bundled example and show it",
 }
 
-STAYING = ("run", "demo", "serve", "ui")
+STAYING = ("run", "demo", "serve", "ui", "worker")
 """Commands that live long: as long as the program they watch, or until they are told to end."""
 
 

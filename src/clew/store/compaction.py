@@ -56,13 +56,20 @@ class Due(NamedTuple):
     events: int
 
 
-def due(store: Store, *, now_ns: int | None = None, settle_ns: int = 0) -> list[list[str]]:
+def due(
+    store: Store,
+    *,
+    now_ns: int | None = None,
+    settle_ns: int = 0,
+    is_wanted: Callable[[str], bool] = lambda process_id: True,
+) -> list[list[str]]:
     """List the processes whose chunks should become segments, in groups that share one.
 
     Args:
         store: Where.
         now_ns: Wall time.
         settle_ns: How long after its last chunk a process that has ended is left alone.
+        is_wanted: Whether a process is ours to compact.
     """
     now = time.time_ns() if now_ns is None else now_ns
     chunk, process = schema.chunks.c, schema.processes.c
@@ -84,7 +91,7 @@ def due(store: Store, *, now_ns: int | None = None, settle_ns: int = 0) -> list[
     )
     with store.engine.connect() as connection:
         rows = connection.execute(statement).all()
-    found = [Due(row.process_id, int(row.events)) for row in rows if _is_due(row, now, settle_ns)]
+    found = [Due(row.process_id, int(row.events)) for row in rows if is_wanted(row.process_id) and _is_due(row, now, settle_ns)]
     return _groups(found)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -86,6 +87,7 @@ def hidden_segments(store: Store, stored: Sequence[Stored]) -> bool:
         return any(counts.get(segment, count) != count for segment, count in found)
 
 
+@cache
 def numbers_table() -> Any:
     """Return the names of all numbers of one byte: what they mean as a kind, an operation and so on."""
     named = {"kind": EventKind, "op": Operation, "outcome": Outcome}

@@ -62,10 +62,8 @@ def run_id(alias: str) -> str:
     return f"{hexadecimal(alias + '.trace_high')} || {hexadecimal(alias + '.trace_low')}"
 
 
-def _name(alias: str) -> str:
-    return f"case when {alias}.name <> '' then {alias}.name else {alias}.type end"
-
-
+SHOWN = "case when d.name <> '' then d.name else d.type end as shown"
+"""What an entity is called: worked out for each entity, not for each of its events."""
 EVENTS = {
     "process": Column("p.process", ("p",)),
     "service": Column("p.service", ("p",)),
@@ -75,9 +73,9 @@ EVENTS = {
     "kind": Column("k.kind", ("k",)),
     "op": Column("o.op", ("o",)),
     "outcome": Column("u.outcome", ("u",)),
-    "scope": Column(_name("c"), ("c",)),
+    "scope": Column("c.shown", ("c",)),
     "scope_id": Column("nullif(e.scope, 0)"),
-    "entity": Column(_name("n"), ("n",)),
+    "entity": Column("n.shown", ("n",)),
     "entity_kind": Column("case when n.id is not null then coalesce(nk.entity_kind, '') end", ("n", "nk")),
     "entity_id": Column("nullif(e.entity, 0)"),
     "run": Column("r.run", ("r",)),
@@ -146,44 +144,48 @@ _IN_ENDS = f"kind in ({', '.join(str(int(kind)) for kind in ENDS)})"
 # The rules are those of clew.analysis.spans, and a test holds the two against each other.
 SPANS_SQL = f"""
 with marks as (
-  select process, span, min(seq) filter ({_IN_STARTS}) as start_seq, min(seq) filter ({_IN_ENDS}) as end_seq
-  from internal.events where span > 0 and ({_IN_STARTS} or {_IN_ENDS}) group by process, span
+  select process, span, min(seq) filter ({_IN_STARTS}) as start_seq,
+    arg_min(t_ns, seq) filter ({_IN_STARTS}) as start_t, arg_min(scope, seq) filter ({_IN_STARTS}) as start_scope,
+    arg_min(entity, seq) filter ({_IN_STARTS}) as start_entity,
+    arg_min_null(attrs, seq) filter ({_IN_STARTS}) as attrs, min(seq) filter ({_IN_ENDS}) as end_seq,
+    arg_min(t_ns, seq) filter ({_IN_ENDS}) as end_t, arg_min(outcome, seq) filter ({_IN_ENDS}) as end_outcome,
+    arg_min_null(attrs, seq) filter ({_IN_ENDS}) as result
+  from internal.with_late where span > 0 and ({_IN_STARTS} or {_IN_ENDS}) group by process, span
 ), first as (
-  select process, span, min(seq) as seq from internal.events
+  select process, span, arg_min(t_ns, seq) as t_ns, arg_min(scope, seq) as scope from internal.all_events
   where span > 0 and (process, span) in (select (process, span) from marks where start_seq is null) group by process, span
 ), process_end as (
-  select process, min(seq) as seq, min_by(entity, seq) as entity from internal.events
-  where kind = {int(EventKind.LIFE_PROCESS_END)} group by process
+  select process, min(seq) as seq, arg_min(entity, seq) as entity, arg_min(t_ns, seq) as t_ns,
+    arg_min(outcome, seq) as outcome, arg_min_null(attrs, seq) as attrs
+  from internal.with_late_all where kind = {int(EventKind.LIFE_PROCESS_END)} group by process
 ), last as (select process, max(t_ns) as t_ns from internal.all_events group by process),
 places as (select process, id, sum(events) as events from internal.places group by process, id),
 known as (
-  select m.process, m.span, m.start_seq, coalesce(m.start_seq, f.seq) as known_seq,
-    coalesce(m.end_seq, case when b.entity = x.entity and x.entity > 0 then x.seq end) as end_seq
+  select m.process, m.span, m.attrs, coalesce(m.start_t, f.t_ns) as start_t, coalesce(m.start_scope, f.scope) as scope,
+    coalesce(m.end_seq, x.seq) as end_seq, coalesce(m.end_t, x.t_ns) as end_t,
+    case when m.end_seq is null then x.outcome else m.end_outcome end as outcome,
+    case when m.end_seq is null then x.attrs else m.result end as result
   from marks m left join first f using (process, span)
-  left join internal.events b on b.process = m.process and b.seq = m.start_seq
-  left join process_end x on x.process = m.process
+  left join process_end x on x.process = m.process and x.entity = m.start_entity and x.entity > 0
 )
 select p.process, p.service, cast(k.span as bigint) as span_id, d.run, {hexadecimal("d.span_id")} as id,
   case when d.parent_span_id <> 0 then {hexadecimal("d.parent_span_id")} end as parent_id, d.name,
   coalesce(dk.span_kind, '') as kind, coalesce(dr.span_role, '') as role, dn.known_op as effect,
-  b.t_ns + p.offset_ns as start_ns, coalesce(x.t_ns, l.t_ns) - b.t_ns as duration_ns,
+  k.start_t + p.offset_ns as start_ns, coalesce(k.end_t, l.t_ns) - k.start_t as duration_ns,
   case when k.end_seq is not null then coalesce(du.known_outcome, 'ok') end as outcome,
   cast(coalesce(n.events, 0) as bigint) as events,
-  case when c.id is null then '#' || b.scope
+  case when c.id is null then '#' || k.scope
     when c.kind = 1 and c.type <> '' and regexp_full_match(c.name, 'Task-[0-9]+') then c.type || ' (' || c.name || ')'
-    when c.name <> '' then c.name when c.type <> '' then c.type else '#' || b.scope end as scope,
-  case when k.start_seq is not null then b.attrs end as attrs, x.attrs as result
+    when c.name <> '' then c.name when c.type <> '' then c.type else '#' || k.scope end as scope,
+  k.attrs, k.result
 from known k join internal.spans d on d.process = k.process and d.id = k.span
 {_JOINS["p"].replace("e.process", "k.process")}
-join internal.with_late b on b.process = k.process and b.seq = k.known_seq
-left join internal.with_late x on x.process = k.process and x.seq = k.end_seq
 join last l on l.process = k.process
 left join places n on n.process = k.process and n.id = k.span
-left join internal.entities c on c.process = k.process and c.id = b.scope
+left join internal.entities c on c.process = k.process and c.id = k.scope
 join internal.numbers dk on dk.number = d.kind join internal.numbers dr on dr.number = d.role
 join internal.numbers dn on dn.number = d.op
-left join internal.numbers du on du.number = x.outcome
-order by p.position, k.span
+left join internal.numbers du on du.number = k.outcome
 """
 _LAUNCHED = f"op in ({', '.join(str(int(operation)) for operation in LAUNCHES)})"
 PROCESSES_SQL = f"""
@@ -205,15 +207,23 @@ select p.process, p.service, p.pid, p.argv, p.python, p.host, p.state, coalesce(
   coalesce(f.events, 0) as events, greatest(coalesce(f.top - f.events + f.gaps, 0), p.dropped) as dropped,
   coalesce(s.tasks, 0) as tasks, coalesce(s.threads, 0) as threads, p.parent, p.environment, p.retention
 from internal.processes p left join facts f on f.process = p.number left join scopes s on s.process = p.number
-left join exits x on x.pid = p.pid and x.code is not null order by p.position
+left join exits x on x.pid = p.pid and x.code is not null
 """
 # What a clock that was made up gives is no time: it is left out, and fails nobody's query.
 _SOUND = f"t_ns between 0 and {_LATEST} and seq between 1 and {_LATEST}"
 ALL_EVENTS_SQL = f"select * from internal.raw_events where {_SOUND}"
-WITH_LATE_SQL = f"""
-select e.* exclude (attrs), coalesce(l.attrs, e.attrs) as attrs, {_CAUSE} as cause
-from internal.events e {_JOINS["l"]} where {_SOUND.replace("t_ns", "e.t_ns", 1).replace("seq", "e.seq")}
-"""
+
+
+def _with_late(events: str) -> str:
+    return (
+        f"select e.* exclude (attrs), coalesce(l.attrs, e.attrs) as attrs, {_CAUSE} as cause "
+        f"from {events} e {_JOINS['l']} where {_SOUND.replace('t_ns', 'e.t_ns', 1).replace('seq', 'e.seq')}"
+    )
+
+
+WITH_LATE_SQL = _with_late("internal.events")
+WITH_LATE_ALL_SQL = _with_late("internal.raw_events")
+"""The same of the whole processes, where the other one is confined to a run."""
 LATE_SQL = """
 select process, seq, last(attrs order by part) filter (attrs is not null) as attrs,
   last(cause_process order by part) filter (cause_process is not null) as cause_process,
