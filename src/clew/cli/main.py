@@ -26,11 +26,12 @@ COMMANDS = {
     "sql": "query a recording with SQL",
     "export": "convert a recording for another program",
     "import": "make a recording from another program's file",
+    "push": "send a recording to a server",
     "repair": "mend a damaged or cut recording",
     "demo": "record the bundled example and show it",
 }
 
-STAYING = ("run", "demo", "serve", "ui", "worker")
+STAYING = ("run", "demo", "push", "serve", "ui", "worker")
 """Commands that live long: as long as the program they watch, or until they are told to end."""
 
 

@@ -73,7 +73,7 @@ def answer(error: ClewError, request_id: str) -> JSONResponse:
         },
         "request_id": request_id,
     }
-    headers: dict[str, str] = {}
+    headers = dict(error.headers) if isinstance(error, HttpError) else {}
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
     if status == HTTPStatus.UNAUTHORIZED:
