@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clew.analysis.runs import MAIN_SPAN, entry_of, errors_by_span, root_of, spans_by_trace, status_of, tops_of
+from clew.analysis.runs import entry_of, errors_by_span, own_span_of, root_of, spans_by_trace, status_of, tops_of
 from clew.format.clocks import wall_offset, wall_offsets
 from clew.model.kinds import EventKind
 
@@ -322,11 +322,12 @@ def _undefined(timeline: ProcessTimeline, by_trace: Mapping[int, list[SpanRef]])
         is_missing |= (columns[column] > 0) & ~np.isin(columns[column], known)
     if not is_missing.any():
         return {}
-    found, counts = np.unique(np.where(is_known, spans, MAIN_SPAN)[is_missing], return_counts=True)
+    own = own_span_of(timeline)
+    found, counts = np.unique(np.where(is_known, spans, own)[is_missing], return_counts=True)
     traces = {span.number: trace for trace, members in by_trace.items() for span in members}
     result: dict[int, int] = {}
     for number, count in zip(found.tolist(), counts.tolist(), strict=True):
-        trace = traces.get(number or MAIN_SPAN)
+        trace = traces.get(number or own)
         if trace is not None:
             result[trace] = result.get(trace, 0) + count
     return result

@@ -155,6 +155,12 @@ def are_whole_processes(timeline: ProcessTimeline) -> Flags:
     return (roles == SpanRole.RUN) & (spans.start_rows >= 0) & (columns["entity"][spans.start_rows] > 0)
 
 
+def own_span_of(timeline: ProcessTimeline) -> int:
+    """Return the span of the process's own run, 0 if it has none (other SDKs know no such thing)."""
+    main = timeline.data.spans.get(MAIN_SPAN)
+    return MAIN_SPAN if main is not None and main[7] == SpanRole.RUN else 0
+
+
 def events_of_run(timeline: ProcessTimeline, run_id: str) -> Flags:
     """Tell which events of a process belong to a run.
 
@@ -164,8 +170,8 @@ def events_of_run(timeline: ProcessTimeline, run_id: str) -> Flags:
     trace = int(run_id, 16)
     is_member = (table["trace_high"] == np.uint64(trace >> 64)) & (table["trace_low"] == np.uint64(trace & MASK))
     at = positions_of(table["id"], of_event)
-    main = timeline.data.spans.get(MAIN_SPAN)
-    is_own = main is not None and main[7] == SpanRole.RUN and (main[1] << 64 | main[2]) == trace
+    main = timeline.data.spans.get(own_span_of(timeline))
+    is_own = main is not None and (main[1] << 64 | main[2]) == trace
     return np.where(at >= 0, is_member[at], (of_event == 0) & is_own) if len(is_member) else np.zeros(len(at), bool)
 
 

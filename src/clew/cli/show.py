@@ -14,6 +14,7 @@ from clew.analysis.timeline import timelines_of
 from clew.cli import text
 from clew.cli.report import timestamp
 from clew.cli.text import duration, moment, plural
+from clew.convert.run_json import run_json
 from clew.format.reader import open_recording
 from clew.model.errors import UsageError
 
@@ -138,23 +139,6 @@ def to_json(summary: Summary) -> dict[str, Any]:
         ],
         "kinds": dict(summary.kinds),
     }  # fmt: skip
-
-
-def run_json(run: Run) -> dict[str, Any]:
-    """Return one run as JSON."""
-    return {
-        "id": run.id,
-        "name": run.name,
-        "status": run.status,
-        "entry": run.entry,
-        "service": run.service,
-        "process": run.process,
-        "start_ns": run.start_ns,
-        "duration_ns": run.duration_ns,
-        "events": run.events,
-        "errors": run.errors,
-        "spans": len(run.spans),
-    }
 
 
 def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:

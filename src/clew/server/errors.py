@@ -38,3 +38,14 @@ class HttpError(ClewError):
         self.headers = headers or {}
         self.retry_after_s = retry_after_s
         super().__init__(slug, found, expected, remedy)
+
+
+def no_run(run: str) -> HttpError:
+    """Return the error of an id of a run that nothing is stored of."""
+    return HttpError(
+        "unknown-run",
+        f"there is no run {run}",
+        "expected the id of a run that is stored",
+        "GET /api/v1/runs lists them; it may have been deleted, or not be indexed yet",
+        status=404,
+    )

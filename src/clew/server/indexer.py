@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from clew.analysis.findings import unhandled_errors_by
 from clew.analysis.run_parts import RunPart, merge, parts_of
-from clew.analysis.runs import MAIN_SPAN, owning_spans
+from clew.analysis.runs import own_span_of, owning_spans
 from clew.analysis.timeline import ProcessTimeline
 from clew.convert.stored import streams_of
 from clew.format.clocks import wall_offset
@@ -136,11 +136,11 @@ def _findings(timeline: ProcessTimeline) -> list[FindingRow]:
 
     What happened in no span belongs to the process's own run.
     """
-    spans = timeline.data.spans
+    spans, own = timeline.data.spans, own_span_of(timeline)
 
     def run_of(_: Stream, rows: Sequence[int]) -> list[str]:
         numbers = owning_spans(timeline, np.array(rows, np.int64)).tolist()
-        owners = [spans.get(number or MAIN_SPAN) for number in numbers]
+        owners = [spans.get(number or own) for number in numbers]
         return [f"{span[1] << 64 | span[2]:032x}" if span is not None else "" for span in owners]
 
     return [

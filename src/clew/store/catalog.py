@@ -31,8 +31,8 @@ _LOCK = 0x636C6577  # "clew": the key of PostgreSQL's advisory lock
 _KNOWN = ("sqlite", "postgresql")
 
 # Pages of 1 KiB: the catalog has over 40 tables and indexes, most of them nearly empty, so pages
-# of 4 KiB would make an empty store 190 KB, half of what a small recording may cost. Chunks
-# go in at 125 MB/s instead of 170, ten times what ingest needs.
+# of 4 KiB would make an empty store 176 kB, half of what a small recording may cost. Chunks
+# go in at 125 to 160 MB/s instead of 170, ten times what ingest needs.
 _SQLITE_SETUP = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}",
     "PRAGMA page_size=1024",

@@ -151,7 +151,7 @@ class Store:
     def shrink(self) -> None:
         """Give the disk back what removed rows took, where the database does not do so by itself.
 
-        The file is written anew when more than half of it is free, so what that costs (10 ms a
+        The file is written anew when more than half of it is free, so what that costs (16 ms a
         megabyte that is in use, during which nothing else is written) is paid back. SQLite's
         own way, page by page from the end, took 15 s for 100 MB of chunks that had gone into a
         segment.

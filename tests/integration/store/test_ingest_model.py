@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.support.chunks import event_chunk, events_in, stored_data
 
 from clew.format import schema
+from clew.store import batch
 from clew.store import schema as tables
 from clew.store.batch import IngestRequest
 from clew.store.coverage import normalized
@@ -34,29 +35,49 @@ def rows_of(store: Store, process_id: str):
 @given(CHUNKS, st.randoms(use_true_random=False))
 def test_whatever_is_sent_is_stored_once(store: Store, chunks, rng: random.Random):
     """In any order, cut in any way, sent twice, overlapping, in requests of one chunk or of many."""
+    send_and_compare(store, chunks, rng)
+
+
+@MANY
+@given(CHUNKS, st.randoms(use_true_random=False))
+def test_whatever_is_sent_far_apart_is_stored_once(sqlite_store: Store, chunks, rng: random.Random):
+    """Also where what is stored is looked up in several places, or in too many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "_NEAR", 2)
+        patch.setattr(batch, "_MAX_WINDOWS", 3)
+        send_and_compare(sqlite_store, chunks, rng)
+
+
+def send_and_compare(store: Store, chunks, rng: random.Random) -> None:
     ids = [int(uuid.uuid4().hex[:15], 16) for _ in range(2)]
     made = [(which, seqs, event_chunk(sorted(seqs), process=ids[which])) for which, seqs in chunks]
     sent = made + rng.sample(made, rng.randint(0, len(made)))
     futures = []
     while sent:
-        count = rng.randint(1, 4)
-        futures.append(store.writer.submit(IngestRequest([chunk for _, _, chunk in sent[:count]])))
-        sent = sent[count:]
+        some, sent = split(sent, rng.randint(1, 4))
+        at_once, in_transaction = split([chunk for _, _, chunk in some], rng.randint(0, 4))
+        # What is made within the transaction is looked up in a second step.
+        build = None if not in_transaction else lambda next_seq, some=in_transaction: some
+        futures.append(store.writer.submit(IngestRequest(at_once, build=build)))
         if rng.random() < 0.3:
             futures[-1].result(20)
     receipts = [future.result(20) for future in futures]
 
+    total = 0
     for which, process in enumerate(ids):
-        wanted = set().union(*(seqs for owner, seqs, _ in made if owner == which))
         expected = {seq: row for owner, _, chunk in made if owner == which for seq, row in events_in(chunk).items()}
         seqs, rows = rows_of(store, f"{process:016x}")
-        assert sorted(seqs) == sorted(wanted)
+        assert sorted(seqs) == sorted(expected)
         assert rows == expected
         row = store.process(f"{process:016x}")
-        assert (row.events if row else 0) == len(wanted)
-        assert covered(store, f"{process:016x}") == intervals(wanted)
-    total = sum(len(seqs) for seqs in (set().union(*(s for o, s, _ in made if o == w)) for w in range(2)))
+        assert (row.events if row else 0) == len(expected)
+        assert covered(store, f"{process:016x}") == normalized((seq, seq + 1) for seq in expected)
+        total += len(expected)
     assert sum(receipt.accepted for receipt in receipts) == total
+
+
+def split(values, at):
+    return values[:at], values[at:]
 
 
 def covered(store: Store, process_id: str):
@@ -64,10 +85,6 @@ def covered(store: Store, process_id: str):
         table = tables.coverage
         query = table.select().where(table.c.process_id == process_id).order_by(table.c.first_seq)
         return [(row.first_seq, row.end_seq) for row in connection.execute(query)]
-
-
-def intervals(numbers):
-    return normalized((number, number + 1) for number in numbers)
 
 
 @pytest.mark.parametrize("step", [1, 7])
