@@ -81,11 +81,7 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int, li
     links = links or Links(timelines)
     for part in parts:
         part.blocks.waker[:] = part.wakers(parts, bases, links)
-    joined = (
-        parts[0].blocks
-        if len(parts) == 1
-        else Part(*(np.concatenate(columns) for columns in zip(*(part.blocks for part in parts), strict=True)))
-    )
+    joined = _joined([part.blocks for part in parts])
     order = _by_start(joined.start, joined.end)
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
@@ -105,6 +101,14 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int, li
         min((timeline.start_ns for timeline in known), default=origin_ns) - origin_ns,
         max((timeline.end_ns for timeline in known), default=origin_ns) - origin_ns,
     )
+
+
+def _joined(parts: list[Part]) -> Part:
+    """Put the blocks of all processes after one another; those of one are not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    columns: list[Any] = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    return Part(*(columns or [np.empty(0, np.int64)] * len(Part._fields)))
 
 
 def _by_start(starts: Numbers, ends: Numbers) -> Numbers:
