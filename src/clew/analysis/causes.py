@@ -37,7 +37,7 @@ import numpy as np
 
 from clew.analysis.columns import positions_of
 from clew.analysis.errors import ERRORS
-from clew.analysis.runs import MAIN_SPAN
+from clew.analysis.runs import are_whole_processes
 from clew.analysis.sentences import sentence_of
 from clew.analysis.spans import STARTS
 from clew.analysis.waits import ENDS
@@ -53,6 +53,8 @@ MAX_STEPS = 500
 """Most steps of a thread: more nobody reads."""
 MAX_EFFECTS = 50
 """Most effects of an event that are listed."""
+MAX_DEPTH = 100
+"""Spans looked through for the one that a scope began."""
 HELD_UP_NS = 20_000_000
 """How long a task must have been ready for it to be worth saying what ran instead."""
 
@@ -418,7 +420,7 @@ class _Scopes:
         number = int(timeline.span_of_event[row])
         for _ in range(MAX_DEPTH):
             definition = timeline.data.spans.get(number)
-            if definition is None or number == MAIN_SPAN:
+            if definition is None or number in self._whole:
                 return -1
             (at,) = positions_of(timeline.spans.number, np.array([number])).tolist()
             start = int(timeline.spans.start_rows[at]) if at >= 0 else -1
@@ -426,6 +428,12 @@ class _Scopes:
                 return start if columns["scope"][start] == columns["scope"][row] else -1
             number = int(definition[5])
         return -1
+
+    @cached_property
+    def _whole(self) -> frozenset[int]:
+        """Spans that last as long as the process: what they begin with is its start."""
+        numbers: list[int] = self._timeline.spans.number[are_whole_processes(self._timeline)].tolist()
+        return frozenset(numbers)
 
     def start_of(self, scope: int) -> int:
         """Return where a task or thread was started; -1 if that is not known."""
@@ -439,6 +447,3 @@ class _Scopes:
         rows = np.flatnonzero(self._timeline.columns["kind"] == EventKind.LIFE_PROCESS_START)[:1].tolist()
         return rows[0] if rows else -1
 
-
-MAX_DEPTH = 100
-"""Spans looked through for the one that a scope began."""
