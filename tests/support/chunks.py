@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clew.format import schema
-from clew.format.chunk import ChunkType, encode_json_chunk
+from clew.format.chunk import HEADER_SIZE, ChunkType, decode_payload, encode_json_chunk
 from clew.format.events import Definitions, decode_event_chunk, encode_event_chunk
 from clew.format.reader import StreamData
 from clew.format.tables import TYPECODES, planes_of
@@ -62,8 +62,17 @@ def stored_data(store: Store, process_id: str = PROCESS_ID) -> StreamData:
         def chunks(self) -> Any:
             for chunk in store.chunks_of(process_id):
                 (checked,) = check_chunks(chunk.body)
-                from clew.format.chunk import decode_payload
-
                 yield decode_event_chunk(checked.header, decode_payload(chunk.header, chunk.payload))
 
     return StreamData(Chunks())  # type: ignore[arg-type]
+
+
+def events_in(chunk: CheckedChunk) -> dict[int, tuple[int, ...]]:
+    """The columns of each event by its number, in the order of the chunk."""
+    decoded = decode_event_chunk(chunk.header, decode_payload(chunk.header, memoryview(chunk.body)[HEADER_SIZE:]))
+    seqs = [seq for first, count, *_ in decoded.rows(schema.RANGES) for seq in range(first, first + count)]
+    return dict(
+        zip(
+            seqs, zip(*(decoded.column(schema.EVENTS, c.name) for c in schema.EVENTS.columns), strict=True), strict=True
+        )
+    )

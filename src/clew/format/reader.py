@@ -76,12 +76,12 @@ class Stream:
                 if error.slug == "newer-recording" or not self.tolerant:
                     raise
                 self.damage.append(error)
-                position = _next_chunk(file, position + 1, self.size)
+                position = next_chunk(file, position + 1, self.size)
                 continue
             if header.end > self.size:
                 self.cut = _cut(position, self.size)
                 if self.tolerant:
-                    position = _next_chunk(file, position + 1, self.size)
+                    position = next_chunk(file, position + 1, self.size)
                     continue
                 return
             self.headers.append(header)
@@ -209,8 +209,8 @@ def _open_stream(file: Path, *, tolerant: bool) -> Stream:
         raise
 
 
-def _next_chunk(file: Any, position: int, size: int) -> int:
-    """Find the next offset at which a whole header parses, or *size*."""
+def next_chunk(file: Any, position: int, size: int) -> int:
+    """Find the next offset from *position* on at which a whole header parses, or *size*."""
     block_size = 1 << 20
     while position < size:
         file.seek(position)

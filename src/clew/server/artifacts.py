@@ -142,5 +142,6 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
             "ask for the whole",
             status=416,
             details={"size": size},
+            headers={"Content-Range": f"bytes */{size}"},
         )
     return start, end

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from clew.model.errors import ClewError
+from clew.server import page
 from clew.server.errors import HttpError
 from clew.server.logs import log
 from clew.store.errors import StoreBusyError, StoreUnavailableError
@@ -72,7 +73,7 @@ def answer(error: ClewError, request_id: str) -> JSONResponse:
         },
         "request_id": request_id,
     }
-    headers: dict[str, str] = {}
+    headers = dict(error.headers) if isinstance(error, HttpError) else {}
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
     if status == HTTPStatus.UNAUTHORIZED:
@@ -116,6 +117,10 @@ def translate(error: Exception) -> ClewError | None:
 async def handle(request: Request, error: Exception) -> Response:  # a plain function would cost a thread
     """Answer a request that raised *error*; the traceback of a mistake of ours goes to the log only."""
     request_id: str = request.scope.get(REQUEST_ID, "")
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        route: str = getattr(request.scope.get("route"), "path", "")
+        if route == page.ROUTE and request.scope["path"].startswith(page.NOT_PAGES):
+            error = HTTPException(HTTPStatus.NOT_FOUND)  # only the page's own route took this path, for reading
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # nobody is there to read it
     problem = translate(error)

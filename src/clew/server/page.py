@@ -19,7 +19,8 @@ STATIC = Path(__file__).parent / "static"
 _HASHED = re.compile(r"assets/.+[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+")
 """Files whose names change with what is in them."""
 _PACKED = (("br", ".br"), ("gzip", ".gz"))
-_NOT_PAGES = ("api/", "v1/", "health/", "metrics", "assets/")
+ROUTE = "/{path:path}"
+NOT_PAGES = ("/api/", "/v1/", "/health/", "/metrics", "/assets/")
 NOT_BUILT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>clew</title></head>
 <body><h1>clew is running; its page is not built</h1>
@@ -31,8 +32,8 @@ NOT_BUILT = """<!doctype html>
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/{path:path}")
-@router.head("/{path:path}")
+@router.get(ROUTE)
+@router.head(ROUTE)
 def page(request: Request, path: str) -> Response:
     """Return a file of the page; what names no file is a place within the page."""
     return answer(STATIC, path, request.headers)
@@ -49,7 +50,7 @@ def answer(folder: Path, path: str, headers: Mapping[str, str]) -> Response:
         cache = "public, max-age=31536000, immutable" if _HASHED.fullmatch(path) else "no-cache"
         return _send(file, cache, headers)
     # A file that is not there must not be answered by the page: a script would be HTML.
-    if path.startswith(_NOT_PAGES) or "." in path.rpartition("/")[2] and path != "index.html":
+    if f"/{path}".startswith(NOT_PAGES) or "." in path.rpartition("/")[2] and path != "index.html":
         raise HttpError(
             "not-found",
             f"there is nothing at /{path[:200]}",

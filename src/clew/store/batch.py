@@ -32,6 +32,9 @@ NextSeq: TypeAlias = Callable[[str], int]
 """Gives the first sequence number after all that is stored of a process."""
 RETENTION_CLASSES = ("dev", "ci", "incident")
 _END_OF_TIME = (1 << 63) - 1
+_NEAR = 10_000
+"""Ranges with fewer numbers between them are looked up together."""
+_MAX_WINDOWS = 16
 _AT_ONCE = 64
 """Processes asked for in one statement; SQLite takes 999 parameters."""
 
@@ -81,20 +84,19 @@ class Receipt(NamedTuple):
 class _Process:
     """What is known of a process within the transaction.
 
-    ``before`` are rows of its coverage as they stand in the database, between ``low`` and
-    ``high``; ``covered`` is what they are to become.
+    ``before`` are the rows of its coverage, as they stand in the database, that reach into or
+    touch ``loaded``; ``covered`` is what they are to become.
     """
 
     id: str
     is_new: bool = True
     is_deleted: bool = False
     source: str = "clew"
-    head: dict[str, Any] = field(default_factory=dict[str, Any])
-    end: dict[str, Any] | None = None
+    head: str = "{}"
+    end: str | None = None
     has_new_json: bool = False
     retention: str | None = None
-    low: int = _END_OF_TIME
-    high: int = 0
+    loaded: list[Interval] = field(default_factory=list[tuple[int, int]])
     before: list[Interval] = field(default_factory=list[tuple[int, int]])
     covered: list[Interval] = field(default_factory=list[tuple[int, int]])
     events: int = 0
@@ -104,11 +106,12 @@ class _Process:
         """Take the JSON of a PROCESS or END chunk."""
         assert chunk.json is not None
         is_head = chunk.header.type == ChunkType.PROCESS
-        before = self.head if is_head else self.end
-        merged = (before or {}) | chunk.json
-        if merged == before:
+        text = self.head if is_head else self.end
+        before: dict[str, Any] = json.loads(text or "{}")
+        merged = _compact(before | chunk.json)
+        if merged == text:
             return
-        if len(json.dumps(merged)) > ingest.MAX_JSON:
+        if len(merged) > ingest.MAX_JSON:
             raise FormatError(
                 "damaged-chunk",
                 f"what the chunks of process {self.id} say of it grows beyond {ingest.MAX_JSON:,} bytes",
@@ -118,7 +121,7 @@ class _Process:
             )
         if is_head:
             wish = chunk.json.get("retention")
-            if wish in RETENTION_CLASSES and wish != self.head.get("retention"):
+            if wish in RETENTION_CLASSES and wish != before.get("retention"):
                 self.retention = wish
             self.head = merged
         else:
@@ -181,7 +184,7 @@ class Batch:
     def next_seq(self, process: str) -> int:
         """Return the first sequence number after all that is stored of *process*."""
         end = select(func.max(schema.coverage.c.end_seq)).where(schema.coverage.c.process_id == process)
-        self._load({process: (self._connection.execute(end).scalar() or 0, _END_OF_TIME)})
+        self._load({process: [(self._connection.execute(end).scalar() or 0, _END_OF_TIME)]})
         return max((end for _, end in self._processes[process].covered), default=1)
 
     def process(self, process_id: str) -> _Process:
@@ -192,8 +195,8 @@ class Batch:
         """Tell whether a chunk without events is stored already."""
         return key in self._known_definitions
 
-    def _load(self, windows: dict[str, Interval]) -> None:
-        """Read what is stored of processes, with the coverage in (low, high) of each."""
+    def _load(self, windows: dict[str, list[Interval]]) -> None:
+        """Read what is stored of processes, with the coverage in the windows of each."""
         new = sorted(windows.keys() - self._processes.keys())
         for some in _pieces(new):
             columns = schema.processes.c
@@ -207,44 +210,47 @@ class Batch:
                     row.process_id,
                     is_new=False,
                     is_deleted=row.deleted_ns is not None,
-                    head=json.loads(row.head),
-                    end=None if row.end is None else json.loads(row.end),
+                    head=row.head,
+                    end=row.end,
                 )
             for process_id in some:
                 self._processes.setdefault(process_id, _Process(process_id))
-        wider: list[_Process] = []
-        for process_id, (low, high) in sorted(windows.items()):
+        wanted: list[tuple[_Process, Interval]] = []
+        for process_id, some in sorted(windows.items()):
             process = self._processes[process_id]
-            if low < process.low or high > process.high:
-                process.low, process.high = min(low, process.low), max(high, process.high)
-                wider.append(process)
-        for some in _pieces([process for process in wider if not process.is_new]):
+            wider = coverage.missing(process.loaded, some)
+            process.loaded = coverage.normalized([*process.loaded, *wider])
+            if not process.is_new:
+                wanted += [(process, window) for window in wider]
+        for some in _pieces(wanted):
             self._load_coverage(some)
 
-    def _load_coverage(self, processes: Sequence[_Process]) -> None:
+    def _load_coverage(self, windows: Sequence[tuple[_Process, Interval]]) -> None:
         table = schema.coverage
         inner = table.alias()
         wanted = [
             and_(
                 table.c.process_id == process.id,
-                table.c.first_seq <= process.high,
+                table.c.first_seq <= high,
                 # The interval that begins at or before `low` may reach into the window; none before it does.
                 table.c.first_seq
                 >= func.coalesce(
                     select(func.max(inner.c.first_seq))
-                    .where(inner.c.process_id == process.id, inner.c.first_seq <= process.low)
+                    .where(inner.c.process_id == process.id, inner.c.first_seq <= low)
                     .scalar_subquery(),
                     0,
                 ),
             )
-            for process in processes
+            for process, (low, high) in windows
         ]
-        rows: dict[str, set[Interval]] = {process.id: set() for process in processes}
+        processes = {process.id: process for process, _ in windows}
+        rows: dict[str, set[Interval]] = {process_id: set() for process_id in processes}
         for process_id, first, end in self._connection.execute(select(table).where(or_(*wanted))):
             rows[process_id].add((first, end))
-        for process in processes:
-            process.before = sorted(rows[process.id].union(process.before))
-            process.covered = coverage.normalized([*process.before, *process.covered])
+        for process_id, process in processes.items():
+            new = rows[process_id].difference(process.before)
+            process.before = sorted([*process.before, *new])
+            process.covered = coverage.normalized([*process.covered, *new])
 
     def _stored_definitions(self, chunks: Iterable[CheckedChunk]) -> set[tuple[str, int]]:
         """Return which of the chunks without events are stored."""
@@ -391,14 +397,20 @@ def take_revision(connection: Connection) -> int:
     return connection.execute(statement.returning(counters.c.value)).scalar_one()
 
 
-def _windows(chunks: Iterable[CheckedChunk]) -> dict[str, Interval]:
-    """Return the numbers that chunks have, of each process, from the lowest to the highest."""
-    windows: dict[str, Interval] = {}
+def _windows(chunks: Iterable[CheckedChunk]) -> dict[str, list[Interval]]:
+    """Return where the numbers of chunks lie, by process, as few intervals."""
+    ranges: dict[str, list[Interval]] = {}
     for chunk in chunks:
-        low, high = windows.get(chunk.process, (_END_OF_TIME, 0))
-        if chunk.ranges:
-            low, high = min(low, chunk.ranges[0][0]), max(high, chunk.ranges[-1][1])
-        windows[chunk.process] = (low, high)
+        ranges.setdefault(chunk.process, []).extend(chunk.ranges)
+    windows: dict[str, list[Interval]] = {}
+    for process_id, some in ranges.items():
+        found: list[Interval] = []
+        for first, end in sorted(some):
+            if found and first - found[-1][1] < _NEAR:
+                found[-1] = (found[-1][0], max(end, found[-1][1]))
+            else:
+                found.append((first, end))
+        windows[process_id] = found if len(found) <= _MAX_WINDOWS else [(found[0][0], found[-1][1])]
     return windows
 
 
@@ -416,13 +428,14 @@ def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _json_columns(process: _Process) -> dict[str, Any]:
-    wall_ns = process.head.get("wall_ns")
+    head = json.loads(process.head)
+    wall_ns = head.get("wall_ns")
     return {
         "of": process.id,
-        "new_head": _compact(process.head),
-        "new_end": None if process.end is None else _compact(process.end),
-        "new_service": storable(process.head.get("service")),
-        "new_environment": storable(process.head.get("environment")),
+        "new_head": process.head,
+        "new_end": process.end,
+        "new_service": storable(head.get("service")),
+        "new_environment": storable(head.get("environment")),
         "new_wall_ns": wall_ns if isinstance(wall_ns, int) and 0 <= wall_ns <= _END_OF_TIME else 0,
     }
 

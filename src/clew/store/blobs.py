@@ -203,6 +203,11 @@ class Blobs:
         """Remove blobs; those that do not exist are none."""
         for key in keys:
             _check(key)
+        if isinstance(self._store, S3Store):
+            with self._talking():
+                obstore.delete(self._store, list(keys))
+            return
+        for key in keys:
             with self._talking():
                 try:
                     obstore.delete(self._store, key)

@@ -60,3 +60,13 @@ def holder_of(store: Store, name: str) -> str | None:
         return connection.execute(
             select(columns.holder).where(columns.name == name, columns.expires_ns > time.time_ns())
         ).scalar()
+
+
+def names(store: Store, prefix: str) -> list[str]:
+    """List the leases whose names begin with *prefix* and that somebody has now, sorted."""
+    columns = schema.leases.c
+    with store.engine.connect() as connection:
+        held = select(columns.name).where(
+            columns.name.startswith(prefix, autoescape=True), columns.expires_ns > time.time_ns()
+        )
+        return sorted(connection.execute(held).scalars())

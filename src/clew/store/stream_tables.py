@@ -265,3 +265,51 @@ def _rows(table: Any, spec: schema.TableSpec) -> dict[int, Row]:
         wide = column.holds == "number" and column.width == 8
         cells.append(_unsigned(values) if wide else values.to_pylist())
     return {row[0]: row for row in zip(*cells, strict=True)}
+
+
+def folded(tables: Tables) -> Tables:
+    """Make tables of several times into those of one: late attributes join their events, definitions stand once.
+
+    Args:
+        tables: Rows of one process stand together, later ones after earlier ones.
+    """
+    result = dict(tables)
+    if len(tables["late"]):
+        result["events"], result["late"] = _patched(tables["events"], tables["late"])
+    for name in ("entities", "sites"):
+        result[name] = tables[name].take(_last_of_each(tables[name]))
+    result["spans"] = _folded_spans(tables["spans"])
+    return result
+
+
+def _last_of_each(table: Any) -> Any:
+    """Return the rows that hold the last definition of each number, by process and number."""
+    numbered = table.select(["process", "id"]).append_column("row", pa.array(np.arange(len(table))))
+    last = numbered.group_by(["process", "id"]).aggregate([("row", "max")])
+    return last.sort_by([("process", "ascending"), ("id", "ascending")])["row_max"]
+
+
+def _folded_spans(spans: Any) -> Any:
+    keys = ["process", "id"]
+    defined = spans.filter(pc.is_valid(spans["name"]))
+    defined = defined.take(_last_of_each(defined)).drop_columns(["first_seq", "last_seq", "events"])
+    places = spans.group_by(keys).aggregate([("first_seq", "min"), ("last_seq", "max"), ("events", "sum")])
+    places = places.rename_columns([*keys, "first_seq", "last_seq", "events"])
+    joined = places.join(defined, keys, join_type="left outer")
+    return joined.sort_by([(key, "ascending") for key in keys]).select(spans.schema.names).cast(spans.schema)
+
+
+def _patched(events: Any, late: Any) -> tuple[Any, Any]:
+    """Put what came late beside its events; return them and what still has none."""
+    keys = ["process", "seq"]
+    names = [name for name, _ in _PATCH]
+    # The last value of each that is known.
+    latest = late.group_by(keys, use_threads=False).aggregate([(name, "last") for name in names])
+    latest = latest.rename_columns([*keys, *(f"late_{name}" for name in names)])
+    numbered = events.append_column("row", pa.array(np.arange(len(events))))
+    joined = numbered.join(latest, keys, join_type="left outer").sort_by("row")
+    for name in names:
+        value = pc.coalesce(joined[f"late_{name}"], joined[name])
+        joined = joined.set_column(joined.schema.get_field_index(name), name, value)
+    rest = late.join(events.select(keys), keys, join_type="left anti").sort_by([(key, "ascending") for key in keys])
+    return joined.select(events.schema.names).cast(events.schema), rest.select(late.schema.names)

