@@ -210,7 +210,9 @@ class _Reader:
             )
         for piece in pieces:
             if not piece.text and not piece.is_quoted:
-                raise FilterError(piece.at, f"{name}: has no value here", "expected one", f'{name}:"" means none at all')
+                raise FilterError(
+                    piece.at, f"{name}: has no value here", "expected one", f'{name}:"" means none at all'
+                )
         return pieces
 
     def _piece(self, *, stops: str) -> _Piece:

@@ -365,11 +365,11 @@ def merge(parts: Sequence[RunPart], heads: Mapping[str, Mapping[str, Any]]) -> W
     if len(parts) > 1:
         parts = sorted(parts, key=lambda part: (_number(heads[part.process].get("wall_ns")), part.process))
         offsets = wall_offsets(heads[part.process] for part in parts)
-        shifts = [
-            offset - wall_offset(heads[part.process]) for offset, part in zip(offsets, parts, strict=True)
-        ]
+        shifts = [offset - wall_offset(heads[part.process]) for offset, part in zip(offsets, parts, strict=True)]
         tops = [
-            (top.start_ns + shift, i, top) for i, (part, shift) in enumerate(zip(parts, shifts, strict=True)) for top in part.tops
+            (top.start_ns + shift, i, top)
+            for i, (part, shift) in enumerate(zip(parts, shifts, strict=True))
+            for top in part.tops
         ]
         tops.sort(key=lambda found: (found[0], found[1], found[2].number))
         recorded = frozenset[int]().union(*(part.span_ids for part in parts))

@@ -153,12 +153,15 @@ def pending_tables(store: Store, stored: Stored, *, is_exact: bool = True) -> Ta
     derived = derived_of(whole)
     seq = np.asarray(whole.data.columns["seq"]).view(np.int64)
     at = positions(seq, dict.fromkeys(pending.data.columns["seq"]))
-    tables = tables_of_stream(
-        stored.number, pending.data, Derived(derived.spans[at], derived.durations[at])
-    )
+    tables = tables_of_stream(stored.number, pending.data, Derived(derived.spans[at], derived.durations[at]))
     late = _ended_late(whole.data, pending.data, derived, seq)
     if late:
-        tables["late"] = concatenated([{**tables}, {**tables_of_stream(stored.number, StreamData()), "late": late_table(stored.number, long_ns=late)}])["late"]
+        tables["late"] = concatenated(
+            [
+                {**tables},
+                {**tables_of_stream(stored.number, StreamData()), "late": late_table(stored.number, long_ns=late)},
+            ]
+        )["late"]
     return tables
 
 
@@ -170,5 +173,3 @@ def _ended_late(whole: StreamData, pending: StreamData, derived: Derived, seq: A
     elsewhere = begun[~np.isin(begun, own) & (begun > 0)]
     at = positions(seq, dict.fromkeys(elsewhere.tolist()))
     return {int(whole.columns["seq"][row]): int(derived.durations[row]) for row in at.tolist() if row >= 0}
-
-

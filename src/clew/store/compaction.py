@@ -91,7 +91,11 @@ def due(
     )
     with store.engine.connect() as connection:
         rows = connection.execute(statement).all()
-    found = [Due(row.process_id, int(row.events)) for row in rows if is_wanted(row.process_id) and _is_due(row, now, settle_ns)]
+    found = [
+        Due(row.process_id, int(row.events))
+        for row in rows
+        if is_wanted(row.process_id) and _is_due(row, now, settle_ns)
+    ]
     return _groups(found)
 
 

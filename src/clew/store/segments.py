@@ -105,9 +105,7 @@ def encode_table(table: Any) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def read_segment(
-    blobs: Blobs, key: str, files: Mapping[str, int], process_ids: Sequence[int] | None = None
-) -> Tables:
+def read_segment(blobs: Blobs, key: str, files: Mapping[str, int], process_ids: Sequence[int] | None = None) -> Tables:
     """Read the tables of a segment.
 
     Args:

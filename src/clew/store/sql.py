@@ -173,7 +173,9 @@ def check_confined(statement: str, tables: Collection[str]) -> frozenset[str]:
     for node in _nodes(tree):
         if node.get("type") == "TABLE_FUNCTION":
             function = cast("dict[str, Any]", node.get("function") or {})
-            _refuse_unless(str(function.get("function_name", "")).lower() in _TABLE_FUNCTIONS, function, "function_name")
+            _refuse_unless(
+                str(function.get("function_name", "")).lower() in _TABLE_FUNCTIONS, function, "function_name"
+            )
         elif node.get("type") == "FUNCTION":
             _refuse_unless(str(node.get("function_name", "")).lower() not in _REFUSED_FUNCTIONS, node, "function_name")
         elif "cte_map" in node:
