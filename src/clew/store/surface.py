@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
+from clew.format.stream_data import StreamData
 from clew.store import sql
 from clew.store import surface_tables as texts
 from clew.store.local_files import local_file
@@ -33,7 +34,6 @@ from clew.store.surface_catalog import (
     processes_of_run,
     processes_table,
 )
-from clew.format.stream_data import StreamData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Sequence
