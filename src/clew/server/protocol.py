@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 MAX_HEAD = 64 << 10
 """Most bytes of a request's head."""
-_REFUSAL = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+_REFUSAL = (
+    b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+)
 _BODY = '{{"error":{{"code":"{}","message":"{}","details":{{}},"retryable":"{}"}},"request_id":""}}'
 
 

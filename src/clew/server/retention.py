@@ -36,7 +36,9 @@ def keep_run(request: Request, context: Shared, actor: Operator, run: Run, wante
     """Set for how long the processes of a run stay."""
     with context.store.write() as connection:
         process_ids = _processes_of(connection, run)
-        retention.keep(context.store, process_ids, retention=wanted.class_, hold=wanted.hold, connection=connection)
+        retention.keep(
+            context.store, process_ids, retention=wanted.class_, hold=wanted.hold, connection=connection
+        )
         details = {"class": wanted.class_, "hold": wanted.hold}
         _note(connection, request, actor, "run.retention", run, details)
     return {"run": run, "class": wanted.class_, "hold": wanted.hold, "processes": len(process_ids)}
