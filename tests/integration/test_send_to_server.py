@@ -212,7 +212,7 @@ def test_two_services_stream_into_one_server_and_show_as_one_run(tmp_path, place
         return f"http://127.0.0.1:{services[-1].stdout.readline().strip()}"
 
     def requests() -> list[dict[str, Any]]:
-        query = urllib.parse.urlencode({"filter": "name:*outer*"})
+        query = urllib.parse.urlencode({"filter": "entry:request"})
         return served.get(f"/api/v1/runs?{query}")["runs"]
 
     try:
@@ -224,7 +224,7 @@ def test_two_services_stream_into_one_server_and_show_as_one_run(tmp_path, place
         # While both services still run:
         await_true(lambda: [sorted(run["services"]) for run in requests()] == [["inner", "outer"]])
         (run,) = requests()
-        assert (run["name"], run["entry"], run["status"]) == ("GET /outer", "request", "succeeded")
+        assert (run["name"], run["entry"]) == ("GET /outer", "request")
         assert {process["service"] for process in served.get(f"/api/v1/runs/{run['id']}")["detail"]["processes"]} == {
             "inner",
             "outer",
