@@ -235,5 +235,8 @@ def test_two_services_stream_into_one_server_and_show_as_one_run(tmp_path, place
         await_true(lambda: requests()[0]["status"] == "succeeded")
         assert len(requests()) == 1
     finally:
+        for service in services:
+            service.terminate()  # killed, it would leave its program behind
+            service.wait(20)
         served.end()
     assert place.spools == []
