@@ -114,7 +114,9 @@ def run_of(timelines: list[ProcessTimeline], run_id: str) -> Run | None:
     """
     trace = int(run_id, 16)
     spans = [
-        span for position, timeline in enumerate(timelines) for span in spans_by_trace(timeline, position, trace).get(trace, ())
+        span
+        for position, timeline in enumerate(timelines)
+        for span in spans_by_trace(timeline, position, trace).get(trace, ())
     ]
     return _run(trace, spans, timelines, _errors(timelines)) if spans else None
 
