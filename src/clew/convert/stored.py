@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,9 +14,10 @@ from clew.analysis.steps import durations_of_events
 from clew.analysis.timeline import ProcessTimeline
 from clew.format.stream_data import StreamData
 from clew.model.kinds import EventKind
+from clew.store.errors import StoreError
 from clew.store.segments import read_segment
 from clew.store.stored import read_stored
-from clew.store.stream_tables import Derived, concatenated, late_table, piece_of, positions, tables_of_stream
+from clew.store.stream_tables import Derived, joined_late, late_table, piece_of, positions, tables_of_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,7 +74,15 @@ class StoredStream:
             added = self._added_to(known.stored)
             if added is not None:
                 return known.data.extended(chunk.decode() for chunk in added) if added else known.data
-        return self._decoded()
+        try:
+            return self._decoded()
+        except StoreError as error:
+            # Its segments were merged since, and the old files are gone: the new ones hold the same.
+            found = read_stored(self._store, [self.id]) if error.slug == "blob-missing" else []
+            if not found or found[0].parts == self.stored.parts:
+                raise
+            self.stored = found[0]
+            return self._decoded()
 
     def _added_to(self, before: Stored) -> Sequence[Any] | None:
         """Return the chunks that came after *before*, if they are all that came, and follow its events."""
@@ -100,7 +110,7 @@ class StoredStream:
             seqs = data.columns["seq"][start:]
             if seqs:
                 bounds.append((min(seqs), max(seqs) + 1))
-        if any(end > first for (_, end), (first, _) in zip(bounds, bounds[1:], strict=False)):
+        if any(end > first for (_, end), (first, _) in pairwise(bounds)):
             _sort(data)  # something came late
         return data
 
@@ -156,12 +166,7 @@ def pending_tables(store: Store, stored: Stored, *, is_exact: bool = True) -> Ta
     tables = tables_of_stream(stored.number, pending.data, Derived(derived.spans[at], derived.durations[at]))
     late = _ended_late(whole.data, pending.data, derived, seq)
     if late:
-        tables["late"] = concatenated(
-            [
-                {**tables},
-                {**tables_of_stream(stored.number, StreamData()), "late": late_table(stored.number, long_ns=late)},
-            ]
-        )["late"]
+        tables["late"] = joined_late(tables["late"], late_table(stored.number, long_ns=late))
     return tables
 
 
@@ -170,6 +175,11 @@ def _ended_late(whole: StreamData, pending: StreamData, derived: Derived, seq: A
     kinds = np.asarray(pending.columns["kind"])
     begun = np.asarray(pending.columns["cause"])[kinds == EventKind.LIFE_STEP_END]
     own = np.asarray(pending.columns["seq"])
-    elsewhere = begun[~np.isin(begun, own) & (begun > 0)]
-    at = positions(seq, dict.fromkeys(elsewhere.tolist()))
-    return {int(whole.columns["seq"][row]): int(derived.durations[row]) for row in at.tolist() if row >= 0}
+    elsewhere = cast("list[int]", np.setdiff1d(begun[begun > 0], own).tolist())
+    wanted: dict[int, None] = dict.fromkeys(elsewhere)
+    at = positions(seq, wanted)
+    return {
+        int(whole.columns["seq"][row]): int(derived.durations[row])
+        for row in cast("list[int]", at.tolist())
+        if row >= 0
+    }

@@ -280,7 +280,7 @@ def _insert(connection: Connection, written: WrittenSegment, tables: Tables, hea
         "files": json.dumps(written.files, separators=(",", ":"), sort_keys=True),
         "created_ns": time.time_ns(),
     }
-    segment = connection.execute(schema.segments.insert().values(**values)).inserted_primary_key[0]
+    segment = connection.execute(schema.segments.insert().values(**values)).inserted_primary_key
     events = tables["events"]
     found = events.group_by("process").aggregate(
         [("seq", "min"), ("seq", "max"), ("seq", "count"), ("t_ns", "min"), ("t_ns", "max")]
@@ -292,7 +292,7 @@ def _insert(connection: Connection, written: WrittenSegment, tables: Tables, hea
         offset = wall_offset(head)
         rows.append(
             {
-                "segment_id": segment,
+                "segment_id": segment[0] if segment else 0,
                 "process_id": process_id,
                 "first_seq": row["seq_min"] if row else 0,
                 "end_seq": row["seq_max"] + 1 if row else 0,

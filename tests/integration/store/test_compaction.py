@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from benchmarks import synthetic
+from tests.support.chunks import PROCESS_ID, event_chunk
+from tests.support.compacting import chunks_of, compact, holds, same_data, send
 
 from clew.convert.stored import pending_tables, streams_of
 from clew.format.chunk import ChunkType
@@ -17,8 +19,6 @@ from clew.store import compaction, retention, schema
 from clew.store.errors import StoreUnavailableError
 from clew.store.ingest import CheckedChunk
 from clew.store.store import Store
-from tests.support.chunks import PROCESS_ID, event_chunk
-from tests.support.stored import chunks_of, compact, holds, same_data, send
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,9 @@ def test_small_segments_become_one(sqlite_store, chunks, recording):
 
     assert compaction.merge_groups(sqlite_store) == []
     assert count(sqlite_store, schema.segments) == 1
-    first = recording.streams[0] if recording.streams[0].process_id == chunks[0].header.process_id else recording.streams[1]
+    first = (
+        recording.streams[0] if recording.streams[0].process_id == chunks[0].header.process_id else recording.streams[1]
+    )
     assert all(same_data(stream.data, first.data) for stream in streams_of(sqlite_store, None))
 
 
@@ -280,3 +282,17 @@ def test_a_stream_that_grew_is_decoded_from_where_it_was(sqlite_store, chunks):
     compact(sqlite_store)
     (after,) = streams_of(sqlite_store, None, known=[second])
     assert same_data(after.data, fresh.data)
+
+
+def test_a_reader_outlives_a_merge(sqlite_store, chunks, recording):
+    """Who knew the segments before they were merged reads the ones they became, though the old files are gone."""
+    send(sqlite_store, [chunk for chunk in chunks if chunk.header.type != ChunkType.END])
+    compact(sqlite_store, now_ns=1 << 62)
+    streams = streams_of(sqlite_store, None)
+    with sqlite_store.engine.connect() as connection:
+        ids = list(connection.execute(sa.select(schema.segments.c.id)).scalars())
+    before = [blob.key for blob in sqlite_store.blobs.list("segments")]
+    compaction.rewrite(sqlite_store, ids)
+    sqlite_store.blobs.delete(*before)
+
+    assert all(same_data(stored.data, stream.data) for stored, stream in zip(streams, recording.streams, strict=True))

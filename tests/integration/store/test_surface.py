@@ -9,6 +9,9 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from benchmarks import synthetic
+from tests.support.chunks import event_chunk
+from tests.support.compacting import chunks_of, compact, send
+from tests.support.recordings import Process, write
 
 from clew.analysis.timeline import ProcessTimeline, timelines_of
 from clew.convert.arrow import tables_of
@@ -16,12 +19,9 @@ from clew.convert.stored_sql import open_surface, query
 from clew.format.reader import open_recording
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
 from clew.server.indexer import index_process
-from clew.store import local_files, retention, schema, sql, surface
+from clew.store import compaction, local_files, retention, schema, sql, surface
 from clew.store.sql import SqlError
 from clew.store.store import Store
-from tests.support.chunks import event_chunk
-from tests.support.recordings import Process, write
-from tests.support.stored import chunks_of, compact, send
 
 SHARED = {
     "processes": "process", "spans": "process, span_id", "events": "process, seq", "entities": "process, entity_id",
@@ -90,9 +90,11 @@ def compare(store: Store, folder: Path, tables: list[str]) -> None:
     for table in tables:
         # The time of day is that of the common clock here, and of each process's own there.
         names = [name for name in expected[table].column_names if name != "at"]
-        columns = [f'"{name}"' if name not in ("t_ns", "start_ns") else f"{name} - {zero_ns} as {name}" for name in names]
+        columns = [
+            f'"{name}"' if name not in ("t_ns", "start_ns") else f"{name} - {zero_ns} as {name}" for name in names
+        ]
         found = query(store, f"select {', '.join(columns)} from {table} order by {SHARED[table]}", limit=10**6)
-        wanted = sql.query(expected, f'select {", ".join(map(repr_of, names))} from {table} order by {SHARED[table]}')
+        wanted = sql.query(expected, f"select {', '.join(map(repr_of, names))} from {table} order by {SHARED[table]}")
         assert found.rows == wanted.rows, table
         assert found.names == names
 
@@ -236,6 +238,24 @@ def test_what_runs_for_ever_is_ended(filled):
     with pytest.raises(SqlError) as caught:
         query(filled, "select list(a) from range(1000000000) t(a)", memory_limit="64MB")
     assert caught.value.slug == "sql"
+
+
+def test_a_query_outlives_a_merge(filled, monkeypatch):
+    """Files that went between the catalog's answer and their opening are looked for once more."""
+    read, calls = surface.read_stored, []
+
+    def overtaken(store: Store, processes: list[str] | None = None) -> list:
+        found = read(store, processes)
+        if not calls:
+            calls.append(None)
+            before = [blob.key for blob in store.blobs.list("segments")]
+            compaction.rewrite(store, sorted({part.segment for stored in found for part in stored.parts}))
+            store.blobs.delete(*before)
+        return found
+
+    monkeypatch.setattr(surface, "read_stored", overtaken)
+
+    assert query(filled, "select count(*) from events").rows == [(17,)]
 
 
 def test_segments_in_a_bucket_are_fetched_once(open_store, folder, tmp_path, monkeypatch, request):
