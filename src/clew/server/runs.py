@@ -105,7 +105,7 @@ def _span(run: Run, span_id: str) -> SpanRef:
         if span.span_id == number:
             return span
     raise HttpError(
-        "unknown-span",
+        "span-missing",
         f"no span of run {run.id} has the id {span_id}",
         "expected the id of one of its spans",
         "POST /api/v1/sql with 'select id, name from spans' lists them",
