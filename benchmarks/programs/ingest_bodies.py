@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.synthetic import write_recording
-
+from clew.format import schema
 from clew.format.chunk import HEADER, HEADER_SIZE, ChunkType, encode_json_chunk
 from clew.format.events import Definitions, encode_event_chunk
 from clew.format.reader import open_recording
-from clew.format import schema
 from clew.format.tables import planes_of
 
 

@@ -6,7 +6,6 @@ fastapi: FastAPI, a pydantic model of the body, SQLite's executemany, a commit b
 msgspec: bare ASGI on uvicorn, msgspec decodes into structs, nothing is kept: an upper bound.
 """
 
-
 import json
 import sqlite3
 import sys

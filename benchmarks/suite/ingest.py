@@ -66,7 +66,15 @@ def measure(plan: Plan) -> Section:
         )
         for name, case in CASES.items()
     ]
-    head = ("what", "server", "events/s", "requests/s", "99 % answered within, ms", "bytes an event", "server's CPU µs an event")
+    head = (
+        "what",
+        "server",
+        "events/s",
+        "requests/s",
+        "99 % answered within, ms",
+        "bytes an event",
+        "server's CPU µs an event",
+    )
     return Section(
         "Taking events in over HTTP",
         METHOD,

@@ -33,7 +33,9 @@ METHOD = """Recordings are sent through the store's own ingest and compacted. A 
 All columns of `events` are fetched as Arrow, or grouped by the name of what they are about; opening the tables is included. The peers hold the same events with their names in each row: SQLite with an index on the run, and one Parquet file of DuckDB's, opened likewise.
 All files are in the page cache; DuckDB has two threads."""
 SPANS_OF_RUN = 3000
-RUN_COLUMNS = "process, seq, t_ns, kind, op, outcome, scope, entity, run, span, file, line, function, wait_ns, duration_ns, attrs"
+RUN_COLUMNS = (
+    "process, seq, t_ns, kind, op, outcome, scope, entity, run, span, file, line, function, wait_ns, duration_ns, attrs"
+)
 BY_KIND = "select kind, count(*) from events group by kind"
 BY_SCOPE = "select scope, count(*) from events group by scope"
 PROCESSES = 10
@@ -201,5 +203,3 @@ def _timed(call: Callable[[], int]) -> dict[str, float]:
 
 def _bytes_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-

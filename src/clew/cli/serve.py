@@ -28,15 +28,11 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1; others need a key)")
     parser.add_argument("--port", type=int, help="port to listen on (default 7777; 0: a free one)")
-    parser.add_argument(
-        "--store", metavar="URL", help="folder, or postgresql://… (default ~/.local/share/clew/store)"
-    )
+    parser.add_argument("--store", metavar="URL", help="folder, or postgresql://… (default ~/.local/share/clew/store)")
     parser.add_argument("--blobs", metavar="URL", help="folder, or s3://BUCKET/PREFIX (default: within the store)")
     parser.add_argument("--require-key", action="store_true", default=None, help="ask for a key on loopback too")
     parser.add_argument("--make-key", metavar="NAME:ROLE", help="make a key (viewer, operator, admin), print it, end")
-    parser.add_argument(
-        "--cors", metavar="ORIGIN", action="append", help="let pages of this origin ask; repeatable"
-    )
+    parser.add_argument("--cors", metavar="ORIGIN", action="append", help="let pages of this origin ask; repeatable")
     parser.add_argument(
         "--allow-host", metavar="NAME", action="append", help="name by which a proxy asks; needs keys; repeatable"
     )

@@ -11,6 +11,7 @@ from clew.analysis.durations import duration as duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 def moment(ns: int) -> str:
     """Write a time since the start: ``+1.284 s``."""
     return f"+{ns / 1e9:.3f} s" if ns >= 0 else f"-{-ns / 1e9:.3f} s"

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--store", metavar="URL", help="folder, or postgresql://… (default ~/.local/share/clew/store)"
-    )
+    parser.add_argument("--store", metavar="URL", help="folder, or postgresql://… (default ~/.local/share/clew/store)")
     parser.add_argument("--blobs", metavar="URL", help="folder, or s3://BUCKET/PREFIX (default: within the store)")
 
 

@@ -29,6 +29,8 @@ REFRESH_S = 2.0
 REMEMBERED = 1000
 """Keys remembered, wrong ones too."""
 
+_REMEDY = "send a key that an admin of this server made; 'clew serve --make-key NAME:ROLE' makes one"
+
 
 class Role(IntEnum):
     """What a key allows; each role may do what the ones before it may."""
@@ -142,9 +144,17 @@ async def identify(request: Request) -> Actor:
         key = key_of(request)
         actor = await keyring.identify(key)
         if actor is None and key is None:
-            raise _unauthorised("key-required", "the request carries no key", "expected Authorization: Bearer KEY")
+            raise HttpError(
+                "key-required",
+                "the request carries no key",
+                "expected Authorization: Bearer KEY",
+                _REMEDY,
+                status=401,
+            )
         if actor is None:
-            raise _unauthorised("key-unknown", "the key of the request is not known", "expected a key in force")
+            raise HttpError(
+                "key-unknown", "the key of the request is not known", "expected a key in force", _REMEDY, status=401
+            )
         request.scope[ACTOR] = actor
     return actor
 
@@ -166,13 +176,3 @@ def require(role: Role) -> Any:
 
     dependency: Callable[[Request], Coroutine[Any, Any, Actor]] = check
     return Depends(dependency)
-
-
-def _unauthorised(slug: str, found: str, expected: str) -> HttpError:
-    return HttpError(
-        slug,
-        found,
-        expected,
-        "send a key that an admin of this server made; 'clew serve --make-key NAME:ROLE' makes one",
-        status=401,
-    )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "clew.request_id"
 """Key in the scope."""
-RETRY_AFTER_S = 5
+_SEE = "see /api/v1/openapi.json"
 STATUS_OF = {
     "no-run": 404,
     "artifact-missing": 404,
@@ -63,16 +63,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def answer(error: ClewError, request_id: str) -> JSONResponse:
     """Return the answer that tells *error*."""
-    status, retry_after_s, details = _terms(error)
-    document = {
-        "error": {
-            "code": error.slug,
-            "message": f"{error.found}; {error.expected}; {error.remedy}",
-            "details": details,
-            "retryable": "yes" if retry_after_s is not None else "no",
-        },
-        "request_id": request_id,
-    }
+    status, retry_after_s, _ = _terms(error)
     headers = dict(error.headers) if isinstance(error, HttpError) else {}
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
@@ -81,7 +72,21 @@ def answer(error: ClewError, request_id: str) -> JSONResponse:
     if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
         # The rest of the body may still come: nobody is going to read it.
         headers["Connection"] = "close"
-    return JSONResponse(document, status, headers)
+    return JSONResponse(document(error, request_id), status, headers)
+
+
+def document(error: ClewError, request_id: str) -> dict[str, Any]:
+    """Return the body of the answer that tells *error*."""
+    _, retry_after_s, details = _terms(error)
+    return {
+        "error": {
+            "code": error.slug,
+            "message": f"{error.found}; {error.expected}; {error.remedy}",
+            "details": details,
+            "retryable": "no" if retry_after_s is None else "yes",
+        },
+        "request_id": request_id,
+    }
 
 
 def _terms(error: ClewError) -> tuple[int, int | None, dict[str, Any]]:
@@ -127,11 +132,7 @@ async def handle(request: Request, error: Exception) -> Response:  # a plain fun
     if problem is None:
         log(logging.ERROR, "a request failed", request_id=request_id, path=request.scope["path"], error=error)
         problem = unexpected(request_id)
-    response = answer(problem, request_id)
-    allow = (getattr(error, "headers", None) or {}).get("Allow")
-    if allow:
-        response.headers["Allow"] = allow
-    return response
+    return answer(problem, request_id)
 
 
 def unexpected(request_id: str) -> HttpError:
@@ -176,10 +177,11 @@ def _invalid(error: RequestValidationError) -> HttpError:
 def _refused(error: HTTPException) -> HttpError:
     """Turn what Starlette and FastAPI raise by themselves."""
     if error.status_code == HTTPStatus.NOT_FOUND:
-        slug, found, expected = "not-found", "there is no such route", "expected one of /api/v1/openapi.json"
-    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return HttpError("not-found", "there is no such route", "expected one of this server's", _SEE, status=404)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "another one")
-        slug, found, expected = "method", "the route has no such method", f"expected {allowed}"
-    else:
-        slug, found, expected = "request", str(error.detail), "expected a request as /api/v1/openapi.json describes it"
-    return HttpError(slug, found, expected, "correct the request", status=error.status_code)
+        headers = {"Allow": allowed}
+        return HttpError(
+            "method", "the route has no such method", f"expected {allowed}", _SEE, status=405, headers=headers
+        )
+    return HttpError("request", str(error.detail), "expected what the route describes", _SEE, status=error.status_code)

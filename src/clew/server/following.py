@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Self
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from clew.format.reader import STREAM_SUFFIX, Stream
 from clew.model.errors import ClewError, FormatError
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from clew.store.writer import Receipt
 
 POLL_S = 0.25
+PAUSE_SHARE = 3
 BATCH_BYTES = 4 << 20
 AT_ONCE = 4
 """Batches on their way to the disk."""
@@ -58,16 +63,22 @@ class Follower:
         self._thread.join()
 
     def _run(self) -> None:
+        # What is read first makes millions of objects and no garbage: looking for some
+        # takes a third of the time.
+        gc.disable()
         while not self._is_ending.is_set():
+            begin = time.monotonic()
             try:
                 if self.read_new():
                     self._index()
-            except (ClewError, OSError) as error:
+            except (ClewError, OSError, SQLAlchemyError) as error:
                 # A full disk, a folder that is gone: what is there stays to be seen.
                 log(logging.ERROR, "a recording cannot be followed", problem=str(error))
                 self._positions.clear()  # what was not stored is read again, and what was counts once
+            gc.enable()
             self.is_read.set()
-            self._is_ending.wait(POLL_S)
+            # A recording that grows is worked out anew each time: most of a core is for the page.
+            self._is_ending.wait(max(POLL_S, PAUSE_SHARE * (time.monotonic() - begin)))
 
     def read_new(self) -> int:
         """Store what was added since the last time; return how many chunks that were."""

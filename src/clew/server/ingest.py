@@ -67,9 +67,7 @@ async def take_chunks(request: Request, context: Shared) -> JSONResponse:
         )
     body = await read_body(request, context.settings.body_bytes)
     receipt = await take(context, body)
-    return JSONResponse(
-        {"accepted": receipt.accepted, "duplicates": receipt.duplicates, "chunks": receipt.chunks}
-    )
+    return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates, "chunks": receipt.chunks})
 
 
 async def take(context: Context, body: bytes) -> Receipt:

@@ -50,9 +50,13 @@ def answer(folder: Path, path: str, headers: Mapping[str, str]) -> Response:
         cache = "public, max-age=31536000, immutable" if _HASHED.fullmatch(path) else "no-cache"
         return _send(file, cache, headers)
     # A file that is not there must not be answered by the page: a script would be HTML.
-    if f"/{path}".startswith(NOT_PAGES) or "." in path.rpartition("/")[2] and path != "index.html":
+    if f"/{path}".startswith(NOT_PAGES) or ("." in path.rpartition("/")[2] and path != "index.html"):
         raise HttpError(
-            "not-found", f"there is nothing at /{path[:200]}", "expected a route of this server", "see /api/v1/openapi.json", status=404
+            "not-found",
+            f"there is nothing at /{path[:200]}",
+            "expected a route of this server",
+            "see /api/v1/openapi.json",
+            status=404,
         )
     index = _file(folder, "index.html")
     if index is None:

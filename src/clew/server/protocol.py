@@ -8,19 +8,22 @@ from time to time, would keep its connection for as long as it likes.
 from __future__ import annotations
 
 import asyncio
+import json
+import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from clew.server.errors import HttpError
+from clew.server.failures import document
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
 
 MAX_HEAD = 64 << 10
 """Most bytes of a request's head."""
-_REFUSAL = (
-    b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-)
-_BODY = '{{"error":{{"code":"{}","message":"{}","details":{{}},"retryable":"{}"}},"request_id":""}}'
+_REFUSAL = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
 
 
 def protocol_class(head_s: float) -> type[asyncio.Protocol]:
@@ -58,12 +61,7 @@ def protocol_class(head_s: float) -> type[asyncio.Protocol]:
             elif was_between:
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD:
-                    self._refuse(
-                        "431 Request Header Fields Too Large",
-                        "head-too-large",
-                        f"the head of the request has more than {MAX_HEAD} bytes; expected fewer; send fewer headers",
-                        "no",
-                    )
+                    self._refuse(_too_large())
 
         def _end_wait(self) -> None:
             self._head_bytes = 0
@@ -74,21 +72,38 @@ def protocol_class(head_s: float) -> type[asyncio.Protocol]:
         def _give_up(self) -> None:
             self._head_timer = None
             if self._head_bytes:
-                self._refuse(
-                    "408 Request Timeout",
-                    "head-too-slow",
-                    f"the head of the request was not there after {head_s:g} s; expected it whole; send it again",
-                    "yes",
-                )
+                self._refuse(_too_slow(head_s))
             elif not self.transport.is_closing():
                 self.transport.close()  # it said nothing: there is nothing to answer
 
-        def _refuse(self, status: str, code: str, message: str, retryable: str) -> None:
+        def _refuse(self, error: HttpError) -> None:
             self._end_wait()
             if self.transport.is_closing():
                 return
-            body = _BODY.format(code, message, retryable).encode()
-            self.transport.write(_REFUSAL % (status.encode(), len(body), body))
+            body = json.dumps(document(error, uuid.uuid4().hex)).encode()
+            phrase = HTTPStatus(error.status).phrase.encode()
+            self.transport.write(_REFUSAL % (error.status, phrase, len(body), body))
             self.transport.close()
 
     return BoundedProtocol
+
+
+def _too_large() -> HttpError:
+    return HttpError(
+        "head-too-large",
+        f"the head of the request has more than {MAX_HEAD:,} bytes",
+        "expected fewer",
+        "send fewer headers",
+        status=431,
+    )
+
+
+def _too_slow(head_s: float) -> HttpError:
+    return HttpError(
+        "head-too-slow",
+        f"the head of the request was not there after {head_s:g} s",
+        "expected it whole",
+        "send the request again",
+        status=408,
+        retry_after_s=1,
+    )

@@ -36,9 +36,7 @@ def keep_run(request: Request, context: Shared, actor: Operator, run: Run, wante
     """Set for how long the processes of a run stay."""
     with context.store.write() as connection:
         process_ids = _processes_of(connection, run)
-        retention.keep(
-            context.store, process_ids, retention=wanted.class_, hold=wanted.hold, connection=connection
-        )
+        retention.keep(context.store, process_ids, retention=wanted.class_, hold=wanted.hold, connection=connection)
         details = {"class": wanted.class_, "hold": wanted.hold}
         _note(connection, request, actor, "run.retention", run, details)
     return {"run": run, "class": wanted.class_, "hold": wanted.hold, "processes": len(process_ids)}
@@ -69,7 +67,7 @@ def _processes_of(connection: Connection, run: str) -> list[str]:
     found = list(ids.scalars())
     if not found:
         raise HttpError(
-            "no-run",
+            "run-missing",
             f"there is no run {run}",
             "expected the id of a run that is stored",
             "GET /api/v1/runs lists them; it may have been deleted",

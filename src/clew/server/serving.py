@@ -35,11 +35,18 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                "port-in-use",
+                f"the port {host}:{port} is taken by another program",
+                "expected a free one",
+                "choose another with --port, or --port 0 for any; 'ss -ltnp' says who has it",
+            ) from None
         raise UsageError(
-            "port-in-use" if error.errno == errno.EADDRINUSE else "address",
+            "address",
             f"{host}:{port} cannot be bound: {error.strerror or error}",
-            "expected a free port of an address of this machine",
-            "choose another with --port, or --port 0 for any; 'ss -ltnp' says who has it",
+            "expected an address of this machine, and a port that this user may take",
+            "correct --host and --port",
         ) from None
 
 

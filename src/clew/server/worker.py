@@ -169,7 +169,7 @@ class Worker:
             self._index(self._store, process_id)
         except (sa.exc.OperationalError, sa.exc.InterfaceError, ConnectionError):
             raise
-        except Exception as error:  # noqa: BLE001  one process that cannot be read must not stop the others
+        except Exception as error:
             if getattr(error, "slug", "") == "store-unavailable":
                 raise
             failures = self._failures[process_id] = self._failures.get(process_id, 0) + 1

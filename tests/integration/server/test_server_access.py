@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.integration.server.conftest import LiveServer, MakeClient, environment
+from tests.integration.server.test_server_ingest import code_of
 
 from clew.model.errors import ConfigError
 from clew.server.app import create_app
 from clew.server.settings import Settings, load
 from clew.store import keys
 from clew.store.store import Store
-from tests.integration.server.conftest import LiveServer, MakeClient, environment
-from tests.integration.server.test_server_ingest import code_of
 
 OPEN = {("get", "/health/live"), ("get", "/health/ready")}
 VIEWER_POSTS = {("post", "/api/v1/sql")}
@@ -148,7 +148,9 @@ def test_no_key_is_logged(client: TestClient, store: Store, caplog: pytest.LogCa
     assert "clew_wrong_key_of_mine" not in lines
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "evil.example:7777", "", "local host", "[::1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:7777", "", "local host", "[::1"]
+)
 def test_a_foreign_host_is_refused_on_loopback(client: TestClient, host: str) -> None:
     """A page that gave its own name our address reads nothing."""
     answer = client.get("/health/live", headers={"Host": host})
@@ -171,9 +173,16 @@ def test_the_name_a_proxy_asks_by_is_taken(make_client: MakeClient) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:9"}, {"Sec-Fetch-Site": "cross-site"}],
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:9"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
 )
-@pytest.mark.parametrize(("method", "path"), [("POST", "/api/v1/chunks"), ("POST", "/api/v1/keys"), ("DELETE", "/api/v1/runs/" + "0" * 32)])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/api/v1/chunks"), ("POST", "/api/v1/keys"), ("DELETE", "/api/v1/runs/" + "0" * 32)]
+)
 def test_a_foreign_page_changes_nothing(client: TestClient, headers: dict[str, str], method: str, path: str) -> None:
     """Browsers say whose page sends a request."""
     answer = client.request(method, path, headers=headers)
@@ -244,7 +253,7 @@ def test_a_key_is_made_on_the_command_line(tmp_path: Path, serve: Callable[..., 
 
     answers = [httpx.get(f"{server.url}/api/v1/server", headers={"X-API-Key": text}) for text in (key, "clew_x")]
 
-    assert [200, 401] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 401]
 
 
 @pytest.mark.parametrize("text", ["me", "me:boss", ":admin"])

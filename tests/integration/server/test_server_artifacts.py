@@ -6,7 +6,6 @@ import hashlib
 
 import pytest
 from starlette.testclient import TestClient
-
 from tests.integration.server.conftest import MakeClient
 from tests.integration.server.test_server_ingest import code_of
 
@@ -56,7 +55,9 @@ def test_a_range_outside_is_refused(stored: TestClient, asked: str) -> None:
     assert answer.headers["content-range"] == "bytes */200"
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=x", "lines=1-2", "bytes=5-2", "bytes=-", "bytes=" + "9" * 99])
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-1,5-6", "bytes=x", "lines=1-2", "bytes=5-2", "bytes=-", "bytes=" + "9" * 99]
+)
 def test_a_range_that_means_nothing_is_ignored(stored: TestClient, asked: str) -> None:
     """As RFC 9110 has it: the whole is answered."""
     answer = stored.get(ROUTE, headers={"Range": asked})
@@ -115,7 +116,9 @@ def test_a_name_that_is_no_hash_reaches_no_file(client: TestClient, name: str, m
     assert answer.status_code in (404, 405, 422)
 
 
-@pytest.mark.parametrize("headers", [{"Content-Type": "nonsense"}, {"X-Clew-Process": "../x"}, {"X-Clew-Process": "0" * 15}])
+@pytest.mark.parametrize(
+    "headers", [{"Content-Type": "nonsense"}, {"X-Clew-Process": "../x"}, {"X-Clew-Process": "0" * 15}]
+)
 def test_an_artifact_of_nobody_or_nothing_is_refused(client: TestClient, headers: dict[str, str]) -> None:
     """The type and the process are checked."""
     assert client.put(ROUTE, content=DATA, headers=headers).status_code in (400, 422)

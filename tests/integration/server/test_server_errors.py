@@ -11,15 +11,15 @@ import pytest
 import sqlalchemy
 from fastapi import APIRouter
 from starlette.testclient import TestClient
+from tests.integration.server.conftest import BASE_URL
+from tests.integration.server.test_server_ingest import code_of
+from tests.support.chunks import event_body
 
 from clew.server import page
 from clew.server.app import create_app
 from clew.server.logs import ACCESS, JsonLines
 from clew.server.settings import Settings
 from clew.store.store import Store
-from tests.integration.server.conftest import BASE_URL
-from tests.integration.server.test_server_ingest import code_of
-from tests.support.chunks import event_body
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from tests.support.chunks import event_body
         ("PUT", "/api/v1/runs/xyz/retention", 422, "parameter"),
         ("GET", "/api/v1/audit?limit=0", 422, "parameter"),
         ("GET", "/api/v1/audit?cursor=x", 422, "parameter"),
-        ("DELETE", f"/api/v1/runs/{'0' * 32}", 404, "no-run"),
+        ("DELETE", f"/api/v1/runs/{'0' * 32}", 404, "run-missing"),
         ("DELETE", "/api/v1/keys/none", 404, "key-missing"),
         ("GET", f"/api/v1/artifacts/{'0' * 64}", 404, "artifact-missing"),
     ],
@@ -48,7 +48,9 @@ def test_errors_have_one_shape(client: TestClient, method: str, path: str, statu
     assert (answer.status_code, code_of(answer)) == (status, code)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"name": 1}', b'{"name":"x","role":"boss"}', b"\xff", b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"name": 1}', b'{"name":"x","role":"boss"}', b"\xff", b"[" * 5000]
+)
 def test_a_json_body_that_is_wrong_is_explained(client: TestClient, body: bytes) -> None:
     """Syntax, types and values; not the server's mistake."""
     answer = client.post("/api/v1/keys", content=body, headers={"Content-Type": "application/json"})
@@ -195,7 +197,8 @@ def test_hashed_files_are_kept_for_ever(client: TestClient, static: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/assets/../../secret.txt", "/%00", "//etc/passwd"]
+    "path",
+    ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/assets/../../secret.txt", "/%00", "//etc/passwd"],
 )
 def test_no_path_leads_out_of_the_page(client: TestClient, static: Path, path: str) -> None:
     """Whatever is asked for, the file beside the folder is not given."""

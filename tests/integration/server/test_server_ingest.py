@@ -12,11 +12,11 @@ import httpx
 import pytest
 import zstandard
 from starlette.testclient import TestClient
+from tests.integration.server.conftest import MakeClient
+from tests.support.chunks import PROCESS_ID, event_body, json_body, stored_data
 
 from clew.format.chunk import HEADER_SIZE, ChunkType
 from clew.store.store import Store
-from tests.integration.server.conftest import MakeClient
-from tests.support.chunks import PROCESS_ID, event_body, json_body, stored_data
 
 ROUTE = "/api/v1/chunks"
 
@@ -54,7 +54,7 @@ def test_a_request_that_comes_again_is_counted_and_not_stored(client: TestClient
 
     answer = send(client, event_body(range(1, 11)))
 
-    assert {"accepted": 0, "duplicates": 10, "chunks": 1} == answer.json()
+    assert answer.json() == {"accepted": 0, "duplicates": 10, "chunks": 1}
     assert seqs_of(store) == list(range(1, 11))
 
 
@@ -213,7 +213,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(make_client: MakeCli
     declared = send(client, b"x" * 1001)
     streamed = client.post(ROUTE, content=iter([b"x" * 600, b"x" * 600]))
 
-    assert [(413, "body-too-large")] * 2 == [(r.status_code, code_of(r)) for r in (declared, streamed)]
+    assert [(r.status_code, code_of(r)) for r in (declared, streamed)] == [(413, "body-too-large")] * 2
 
 
 def test_a_body_at_the_limit_is_taken(make_client: MakeClient) -> None:

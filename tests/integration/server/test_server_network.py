@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.integration.server.conftest import LiveServer, environment
 from tests.support.chunks import PROCESS_ID, event_body
 
@@ -136,7 +135,9 @@ def test_slow_clients_do_not_keep_others_out(serve: Serve) -> None:
     assert seconds < 3
 
 
-@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
+)
 def test_what_is_not_http_is_closed(serve: Serve, garbage: bytes) -> None:
     """TLS, zeros and nonsense."""
     server = serve(**IMPATIENT)
@@ -300,4 +301,4 @@ def test_many_clients_at_once_lose_nothing(serve: Serve) -> None:
     for thread in threads:
         thread.join()
 
-    assert [100] * 160 == accepted
+    assert accepted == [100] * 160
