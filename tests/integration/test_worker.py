@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.support.chunks import event_chunk, json_body
+from tests.support.compacting import send
 
 from clew.format.chunk import ChunkType
 from clew.server import worker as worker_module
@@ -22,8 +24,6 @@ from clew.store import leases, schema
 from clew.store.errors import StoreUnavailableError
 from clew.store.ingest import check_chunks
 from clew.store.store import Store
-from tests.support.chunks import event_chunk, json_body
-from tests.support.stored import send
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from clew.format import schema
 from clew.format.chunk import HEADER_SIZE, ChunkType, decode_payload, encode_json_chunk
 from clew.format.events import Definitions, decode_event_chunk, encode_event_chunk
-from clew.format.reader import StreamData
+from clew.format.stream_data import StreamData
 from clew.format.tables import TYPECODES, planes_of
 from clew.store.ingest import CheckedChunk, check_chunks
 from clew.store.store import Store
@@ -58,13 +58,8 @@ def json_body(type_: ChunkType, value: dict[str, Any], *, process: int = PROCESS
 def stored_data(store: Store, process_id: str = PROCESS_ID) -> StreamData:
     """Every event and definition of the chunks of a process, as a reader of its stream has them."""
 
-    class Chunks:
-        def chunks(self) -> Any:
-            for chunk in store.chunks_of(process_id):
-                (checked,) = check_chunks(chunk.body)
-                yield decode_event_chunk(checked.header, decode_payload(chunk.header, chunk.payload))
-
-    return StreamData(Chunks())  # type: ignore[arg-type]
+    stored = list(store.chunks_of(process_id))
+    return StreamData(decode_event_chunk(chunk.header, decode_payload(chunk.header, chunk.payload)) for chunk in stored)
 
 
 def events_in(chunk: CheckedChunk) -> dict[int, tuple[int, ...]]:

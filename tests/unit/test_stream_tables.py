@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.strategies import contents_of_streams
 
 from clew.convert.recording_writer import StreamContent
 from clew.format.stream_data import StreamData
@@ -22,7 +23,6 @@ from clew.store.stream_tables import (
     piece_of,
     tables_of_stream,
 )
-from tests.support.strategies import contents_of_streams
 
 
 def data_of(content: StreamContent, rows: slice = slice(None)) -> StreamData:
@@ -39,7 +39,9 @@ def data_of(content: StreamContent, rows: slice = slice(None)) -> StreamData:
 
 def read_back(tables: dict, process_id: int) -> StreamData:
     """Write tables as Parquet, read them, and make a stream of them."""
-    stored = {name: pq.read_table(io.BytesIO(encode_table(table))).cast(SCHEMAS[name]) for name, table in tables.items()}
+    stored = {
+        name: pq.read_table(io.BytesIO(encode_table(table))).cast(SCHEMAS[name]) for name, table in tables.items()
+    }
     data = StreamData()
     data.add_piece(piece_of(stored, process_id))
     return data

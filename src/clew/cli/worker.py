@@ -15,6 +15,7 @@ from clew.store.store import Store
 
 if TYPE_CHECKING:
     import argparse
+    from types import FrameType
 
 
 def prepare(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +28,13 @@ def execute(args: argparse.Namespace) -> int:
     """Work until told to end."""
     settings = server_settings.load({"store": args.store, "blobs": args.blobs})
     stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        _ = (number, frame)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     configure(settings.log_level)
     with Store.open(settings.store or str(default_store()), settings.blobs or None) as store:
         Worker(store, index_process).run(stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ from clew.format.stream_data import StreamData
 from clew.model.kinds import EventKind
 from clew.store.segments import read_segment
 from clew.store.stored import read_stored
-from clew.store.stream_tables import Derived, concatenated, late_table, piece_of, positions, tables_of_stream
+from clew.store.stream_tables import Derived, joined_late, late_table, piece_of, positions, tables_of_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,7 +101,7 @@ class StoredStream:
             seqs = data.columns["seq"][start:]
             if seqs:
                 bounds.append((min(seqs), max(seqs) + 1))
-        if any(end > first for (_, end), (first, _) in zip(bounds, bounds[1:], strict=False)):
+        if any(end > first for (_, end), (first, _) in pairwise(bounds)):
             _sort(data)  # something came late
         return data
 
@@ -153,12 +154,10 @@ def pending_tables(store: Store, stored: Stored, *, is_exact: bool = True) -> Ta
     derived = derived_of(whole)
     seq = np.asarray(whole.data.columns["seq"]).view(np.int64)
     at = positions(seq, dict.fromkeys(pending.data.columns["seq"]))
-    tables = tables_of_stream(
-        stored.number, pending.data, Derived(derived.spans[at], derived.durations[at])
-    )
+    tables = tables_of_stream(stored.number, pending.data, Derived(derived.spans[at], derived.durations[at]))
     late = _ended_late(whole.data, pending.data, derived, seq)
     if late:
-        tables["late"] = concatenated([{**tables}, {**tables_of_stream(stored.number, StreamData()), "late": late_table(stored.number, long_ns=late)}])["late"]
+        tables["late"] = joined_late(tables["late"], late_table(stored.number, long_ns=late))
     return tables
 
 
@@ -167,8 +166,11 @@ def _ended_late(whole: StreamData, pending: StreamData, derived: Derived, seq: A
     kinds = np.asarray(pending.columns["kind"])
     begun = np.asarray(pending.columns["cause"])[kinds == EventKind.LIFE_STEP_END]
     own = np.asarray(pending.columns["seq"])
-    elsewhere = begun[~np.isin(begun, own) & (begun > 0)]
-    at = positions(seq, dict.fromkeys(elsewhere.tolist()))
-    return {int(whole.columns["seq"][row]): int(derived.durations[row]) for row in at.tolist() if row >= 0}
-
-
+    elsewhere = cast("list[int]", np.setdiff1d(begun[begun > 0], own).tolist())
+    wanted: dict[int, None] = dict.fromkeys(elsewhere)
+    at = positions(seq, wanted)
+    return {
+        int(whole.columns["seq"][row]): int(derived.durations[row])
+        for row in cast("list[int]", at.tolist())
+        if row >= 0
+    }

@@ -22,7 +22,7 @@ from clew.format.chunk import (
     parse_header,
 )
 from clew.format.events import EventChunk, decode_event_chunk
-from clew.format.stream_data import StreamData as StreamData
+from clew.format.stream_data import StreamData
 from clew.model.errors import FormatError
 from clew.model.kinds import EventKind
 

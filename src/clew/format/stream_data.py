@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-
 from clew.format import schema
 from clew.format.tables import TYPECODES
 

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from clew.convert.stored import pending_tables
 from clew.model.errors import ClewError
@@ -74,7 +75,7 @@ class Worker:
         while not stop.is_set():
             try:
                 self.work(stop)
-            except (ClewError, sa.exc.SQLAlchemyError, OSError) as error:
+            except (ClewError, SQLAlchemyError, OSError) as error:
                 failures += 1
                 pause_s = min(2.0**failures / 2, LONGEST_BACK_OFF_S / 4)
                 problem = str(error).strip().splitlines()[0]
@@ -129,7 +130,7 @@ class Worker:
     def _leave(self) -> None:
         try:
             leases.give_up(self._store, self._name, self._name)
-        except (ClewError, sa.exc.SQLAlchemyError, OSError) as error:
+        except (ClewError, SQLAlchemyError, OSError) as error:
             # It ends by itself, half a minute later.
             log(logging.INFO, "the lease stays", logger=LOGGER, problem=str(error).splitlines()[0])
 
@@ -167,7 +168,7 @@ class Worker:
         begin = time.monotonic()
         try:
             self._index(self._store, process_id)
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, ConnectionError):
+        except (OperationalError, InterfaceError, ConnectionError):
             raise
         except Exception as error:
             if getattr(error, "slug", "") == "store-unavailable":

@@ -91,7 +91,11 @@ def due(
     )
     with store.engine.connect() as connection:
         rows = connection.execute(statement).all()
-    found = [Due(row.process_id, int(row.events)) for row in rows if is_wanted(row.process_id) and _is_due(row, now, settle_ns)]
+    found = [
+        Due(row.process_id, int(row.events))
+        for row in rows
+        if is_wanted(row.process_id) and _is_due(row, now, settle_ns)
+    ]
     return _groups(found)
 
 
@@ -276,7 +280,7 @@ def _insert(connection: Connection, written: WrittenSegment, tables: Tables, hea
         "files": json.dumps(written.files, separators=(",", ":"), sort_keys=True),
         "created_ns": time.time_ns(),
     }
-    segment = connection.execute(schema.segments.insert().values(**values)).inserted_primary_key[0]
+    segment = connection.execute(schema.segments.insert().values(**values)).inserted_primary_key
     events = tables["events"]
     found = events.group_by("process").aggregate(
         [("seq", "min"), ("seq", "max"), ("seq", "count"), ("t_ns", "min"), ("t_ns", "max")]
@@ -288,7 +292,7 @@ def _insert(connection: Connection, written: WrittenSegment, tables: Tables, hea
         offset = wall_offset(head)
         rows.append(
             {
-                "segment_id": segment,
+                "segment_id": segment[0] if segment else 0,
                 "process_id": process_id,
                 "first_seq": row["seq_min"] if row else 0,
                 "end_seq": row["seq_max"] + 1 if row else 0,

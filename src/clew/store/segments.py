@@ -91,23 +91,24 @@ def encode_table(table: Any) -> bytes:
             encodings[field.name] = "BYTE_STREAM_SPLIT"
         elif pa.types.is_string(field.type):
             dictionaries.append(field.name)
+    options: dict[str, Any] = {
+        "use_dictionary": dictionaries,
+        "write_statistics": [name for name in _SKIPPED_BY if name in table.schema.names],
+    }
     pq.write_table(
         table,
         sink,
         row_group_size=ROW_GROUP_ROWS,
         compression="zstd",
         compression_level=COMPRESSION_LEVEL,
-        use_dictionary=dictionaries,
         column_encoding=encodings,
-        write_statistics=[name for name in _SKIPPED_BY if name in table.schema.names],
         store_schema=False,
+        **options,
     )
     return sink.getvalue().to_pybytes()
 
 
-def read_segment(
-    blobs: Blobs, key: str, files: Mapping[str, int], process_ids: Sequence[int] | None = None
-) -> Tables:
+def read_segment(blobs: Blobs, key: str, files: Mapping[str, int], process_ids: Sequence[int] | None = None) -> Tables:
     """Read the tables of a segment.
 
     Args:

@@ -171,15 +171,17 @@ def check_confined(statement: str, tables: Collection[str]) -> frozenset[str]:
     known = {name.lower() for name in tables}
     asked: set[str] = set()
     for node in _nodes(tree):
+        ctes = cast("dict[str, Any]", node.get("cte_map") or {})
+        entries = cast("list[dict[str, Any]]", ctes.get("map") or [])
+        known |= {str(entry["key"]).lower() for entry in entries}
         if node.get("type") == "TABLE_FUNCTION":
             function = cast("dict[str, Any]", node.get("function") or {})
-            _refuse_unless(str(function.get("function_name", "")).lower() in _TABLE_FUNCTIONS, function, "function_name")
+            _refuse_unless(
+                str(function.get("function_name", "")).lower() in _TABLE_FUNCTIONS, function, "function_name"
+            )
         elif node.get("type") == "FUNCTION":
             _refuse_unless(str(node.get("function_name", "")).lower() not in _REFUSED_FUNCTIONS, node, "function_name")
-        elif "cte_map" in node:
-            entries = cast("list[dict[str, Any]]", node["cte_map"].get("map", []))
-            known |= {str(entry["key"]).lower() for entry in entries}
-        if node.get("type") == "BASE_TABLE":
+        elif node.get("type") == "BASE_TABLE":
             asked.add(str(node.get("table_name", "")).lower())
             is_plain = not node.get("schema_name") and not node.get("catalog_name") and len(_path(node)) <= 1
             _refuse_unless(is_plain, node, "table_name")
@@ -194,7 +196,8 @@ def check_confined(statement: str, tables: Collection[str]) -> frozenset[str]:
 
 
 def _path(node: dict[str, Any]) -> list[Any]:
-    return cast("list[Any]", (node.get("qualified_name") or {}).get("path") or [])
+    name = cast("dict[str, Any]", node.get("qualified_name") or {})
+    return cast("list[Any]", name.get("path") or [])
 
 
 def _refuse_unless(is_fine: bool, node: dict[str, Any], key: str) -> None:

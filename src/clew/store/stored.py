@@ -102,11 +102,15 @@ def _processes(connection: Connection, process_ids: Iterable[str] | None) -> lis
         table.process_id, table.head, table.end, table.wall_ns, table.service, table.events, table.revision,
     )  # fmt: skip
     statement = select(*columns).where(table.deleted_ns.is_(None))
-    if process_ids is None:
-        return [Stored(*row, (), ()) for row in connection.execute(statement)]
     found: list[Stored] = []
-    for some in _pieces(sorted(set(process_ids))):
-        found += [Stored(*row, (), ()) for row in connection.execute(statement.where(table.process_id.in_(some)))]
+    for some in _pieces(None if process_ids is None else sorted(set(process_ids))):
+        rows = connection.execute(statement if some is None else statement.where(table.process_id.in_(some)))
+        found += [
+            Stored(
+                row.process_id, row.head, row.end, row.wall_ns, row.service, row.events, row.revision, (), ()
+            )
+            for row in rows
+        ]  # fmt: skip
     return found
 
 

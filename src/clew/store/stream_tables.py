@@ -81,7 +81,9 @@ def tables_of_stream(process_id: int, data: StreamData, derived: Derived = NOT_D
         data: What is known of them.
         derived: What follows from them; nothing if it has no rows.
     """
-    views = {name: np.asarray(column).view(_DTYPES[WIDTHS[name]]) for name, column in data.columns.items()}
+    views: dict[str, Any] = {
+        name: np.asarray(column).view(_DTYPES[WIDTHS[name]]) for name, column in data.columns.items()
+    }
     seq, n = views["seq"], len(data)
     spans = derived.spans if len(derived.spans) == n else np.zeros(n, np.uint32)
     implied = implied_durations(views)
@@ -208,6 +210,11 @@ def _with_places(process_id: int, spans: Any, owners: NDArray[Any], seq: NDArray
     return joined.select(SCHEMAS["spans"].names).cast(SCHEMAS["spans"])
 
 
+def joined_late(first: Any, second: Any) -> Any:
+    """Put two tables of what came late one after the other."""
+    return pa.concat_tables([first, second])
+
+
 def concatenated(pieces: Sequence[Tables]) -> Tables:
     """Put the tables of several processes, or of several times, one after the other."""
     return {name: pa.concat_tables([piece[name] for piece in pieces]) for name in SCHEMAS}
@@ -234,7 +241,7 @@ def piece_of(tables: Tables, process_id: int) -> Piece:
         causes = zip(_unsigned(caused["cause_process"]), _unsigned(caused["remote_cause"]), strict=True)
         remote.update(zip(_unsigned(caused["seq"]), causes, strict=True))
     rows = {name: _rows(own[name], table) for name, table in DEFINITIONS.items()}
-    raw = {name: memoryview(np.ascontiguousarray(column)).cast("B") for name, column in columns.items()}
+    raw = {name: column.tobytes() for name, column in columns.items()}
     return Piece(raw, attrs, remote, rows["entities"], rows["sites"], rows["spans"])
 
 

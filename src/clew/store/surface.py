@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
+from clew.format.stream_data import StreamData
 from clew.store import sql
 from clew.store import surface_tables as texts
 from clew.store.local_files import local_file
@@ -33,7 +34,6 @@ from clew.store.surface_catalog import (
     processes_of_run,
     processes_table,
 )
-from clew.format.stream_data import StreamData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Sequence
@@ -57,7 +57,10 @@ _EVENT_COLUMNS = (
     "remote_cause, long_ns, case when span > 0 then span else step_span end as in_span"
 )
 _DERIVED_TABLES = ("processes", "spans", "events", "entities", "scopes", "sites", "edges")
-_TEXTS = {"all_events": texts.ALL_EVENTS_SQL, "with_late": texts.WITH_LATE_SQL, "with_late_all": texts.WITH_LATE_ALL_SQL,
+_TEXTS = {
+    "all_events": texts.ALL_EVENTS_SQL,
+    "with_late": texts.WITH_LATE_SQL,
+    "with_late_all": texts.WITH_LATE_ALL_SQL,
     "late": texts.LATE_SQL,
 }
 _INTERNAL = re.compile(r"\binternal\.(\w+)")
@@ -355,7 +358,9 @@ class _Builder:
 
     def _in_order(self, name: str) -> list[str]:
         """Return the files of a table, those of earlier events of a process first."""
-        parts = sorted({(part.first_seq, part.segment, part.key) for s in self._stored for part in s.parts if name in part.files})
+        parts = sorted(
+            {(part.first_seq, part.segment, part.key) for s in self._stored for part in s.parts if name in part.files}
+        )
         return [str(local_file(self._store, key, name)) for key in dict.fromkeys(key for *_, key in parts)]
 
     def _late(self) -> str:
@@ -372,8 +377,11 @@ class _Builder:
         self._connection.execute("create table internal.run_spans (process bigint, id uinteger)")
         self._view("internal.spans_of_run", "select process, id from internal.spans")
         self._connection.execute("insert into internal.run_spans from internal.spans_of_run")
-        self._view("internal.bounds", "select process, min(first_seq), max(last_seq) from internal.places "
-                   "where (process, id) in (select (process, id) from internal.run_spans) group by process order by process")
+        self._view(
+            "internal.bounds",
+            "select process, min(first_seq), max(last_seq) from internal.places "
+            "where (process, id) in (select (process, id) from internal.run_spans) group by process order by process",
+        )
         bounds = self._connection.execute("from internal.bounds").fetchall()
         inside = "(process, in_span) in (select (process, id) from internal.run_spans)"
         if not bounds:

@@ -61,9 +61,7 @@ def catalog_table(store: Store, name: str, run: str | None) -> Any:
     with store.engine.connect() as connection:
         rows = connection.execute(statement.order_by(*order[name])).all()
     cells = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    return pa.table(
-        {title: pa.array(values, type_) for (title, _, type_), values in zip(columns, cells, strict=True)}
-    )
+    return pa.table({title: pa.array(values, type_) for (title, _, type_), values in zip(columns, cells, strict=True)})
 
 
 def processes_of_run(store: Store, run: str) -> list[str]:

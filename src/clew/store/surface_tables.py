@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 STARTS = (EventKind.LIFE_RUN_START, EventKind.LIFE_SPAN_START, EventKind.EFFECT_CALL)
 ENDS = (EventKind.LIFE_RUN_END, EventKind.LIFE_SPAN_END, EventKind.EFFECT_RESULT)
 LAUNCHES = (Operation.FORK, Operation.SPAWN, Operation.SUBPROCESS, Operation.EXEC)
-DEFINITIONS = {
-    table.name: ", ".join(column.name for column in table.columns) for table in (ENTITIES, SITES, SPANS)
-}
+DEFINITIONS = {table.name: ", ".join(column.name for column in table.columns) for table in (ENTITIES, SITES, SPANS)}
 """By table of a segment: its columns."""
 _IMPLIED = "e.kind in (12, 14, 15)"
 _LATEST = 1 << 62
@@ -110,7 +108,9 @@ def events_sql(wanted: Collection[str] | None, *, has_late: bool) -> str:
     names = [name for name in EVENTS if wanted is None or name in wanted] or ["seq"]
     columns = [f"{EVENTS[name].sql} as {name}" for name in names]
     joins = list(dict.fromkeys(join for name in names for join in EVENTS[name].joins))
-    text = f"select {', '.join(columns)} from internal.events e {' '.join(_JOINS[join] for join in joins if join != 'l')}"
+    text = (
+        f"select {', '.join(columns)} from internal.events e {' '.join(_JOINS[join] for join in joins if join != 'l')}"
+    )
     if has_late:
         return f"{text} {_JOINS['l']}" if "l" in joins else text
     return text.replace("l.long_ns, ", "").replace("l.cause_process, ", "").replace("l.attrs, ", "")

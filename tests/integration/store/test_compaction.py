@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from benchmarks import synthetic
+from tests.support.chunks import PROCESS_ID, event_chunk
+from tests.support.compacting import chunks_of, compact, holds, same_data, send
 
 from clew.convert.stored import pending_tables, streams_of
 from clew.format.chunk import ChunkType
@@ -17,8 +19,6 @@ from clew.store import compaction, retention, schema
 from clew.store.errors import StoreUnavailableError
 from clew.store.ingest import CheckedChunk
 from clew.store.store import Store
-from tests.support.chunks import PROCESS_ID, event_chunk
-from tests.support.stored import chunks_of, compact, holds, same_data, send
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,9 @@ def test_small_segments_become_one(sqlite_store, chunks, recording):
 
     assert compaction.merge_groups(sqlite_store) == []
     assert count(sqlite_store, schema.segments) == 1
-    first = recording.streams[0] if recording.streams[0].process_id == chunks[0].header.process_id else recording.streams[1]
+    first = (
+        recording.streams[0] if recording.streams[0].process_id == chunks[0].header.process_id else recording.streams[1]
+    )
     assert all(same_data(stream.data, first.data) for stream in streams_of(sqlite_store, None))
 
 

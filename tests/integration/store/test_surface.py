@@ -9,6 +9,9 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from benchmarks import synthetic
+from tests.support.chunks import event_chunk
+from tests.support.compacting import chunks_of, compact, send
+from tests.support.recordings import Process, write
 
 from clew.analysis.timeline import ProcessTimeline, timelines_of
 from clew.convert.arrow import tables_of
@@ -19,9 +22,6 @@ from clew.server.indexer import index_process
 from clew.store import local_files, retention, schema, sql, surface
 from clew.store.sql import SqlError
 from clew.store.store import Store
-from tests.support.chunks import event_chunk
-from tests.support.recordings import Process, write
-from tests.support.stored import chunks_of, compact, send
 
 SHARED = {
     "processes": "process", "spans": "process, span_id", "events": "process, seq", "entities": "process, entity_id",
@@ -90,9 +90,11 @@ def compare(store: Store, folder: Path, tables: list[str]) -> None:
     for table in tables:
         # The time of day is that of the common clock here, and of each process's own there.
         names = [name for name in expected[table].column_names if name != "at"]
-        columns = [f'"{name}"' if name not in ("t_ns", "start_ns") else f"{name} - {zero_ns} as {name}" for name in names]
+        columns = [
+            f'"{name}"' if name not in ("t_ns", "start_ns") else f"{name} - {zero_ns} as {name}" for name in names
+        ]
         found = query(store, f"select {', '.join(columns)} from {table} order by {SHARED[table]}", limit=10**6)
-        wanted = sql.query(expected, f'select {", ".join(map(repr_of, names))} from {table} order by {SHARED[table]}')
+        wanted = sql.query(expected, f"select {', '.join(map(repr_of, names))} from {table} order by {SHARED[table]}")
         assert found.rows == wanted.rows, table
         assert found.names == names
 
