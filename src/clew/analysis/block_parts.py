@@ -16,12 +16,11 @@ from clew.analysis.timeline import effect_wait_label
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, slug_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from clew.analysis.columns import Flags, Numbers
     from clew.analysis.lanes import ProcessRows
+    from clew.analysis.links import Links
     from clew.analysis.texts import Texts
     from clew.analysis.timeline import ProcessTimeline
 
@@ -51,22 +50,22 @@ class BlockState(IntFlag):
 class Part(NamedTuple):
     """Blocks; arrays of one length, as narrow as they are sent."""
 
-    start: Numbers
-    end: Numbers
-    row: NDArray[np.uint32]
-    kind: NDArray[np.uint8]
-    state: NDArray[np.uint8]
-    label: NDArray[np.uint32]
-    place: NDArray[np.uint32]
-    process: NDArray[np.uint16]
-    scope: NDArray[np.uint32]
-    seq: NDArray[np.uint32]
+    start: NDArray[Any]
+    end: NDArray[Any]
+    row: NDArray[Any]
+    kind: NDArray[Any]
+    state: NDArray[Any]
+    label: NDArray[Any]
+    place: NDArray[Any]
+    process: NDArray[Any]
+    scope: NDArray[Any]
+    seq: NDArray[Any]
     """The event that begins it; 0 if that is not known."""
-    end_seq: NDArray[np.uint32]
+    end_seq: NDArray[Any]
     """The event that ends it; 0 if none does."""
-    waker: NDArray[np.int32]
+    waker: NDArray[Any]
     """Position of the block that enabled it, or -1."""
-    depth: NDArray[np.uint8]
+    depth: NDArray[Any]
     """Of a span in its row."""
 
 
@@ -116,7 +115,7 @@ class ProcessParts:
         self._causing.append(causing)
         count, shift = len(start), self.timeline.shift_ns
         # Narrow from here on: a million blocks are moved several times.
-        wide = (row, label, place, scope, seq, end_seq)
+        wide: tuple[NDArray[Any], ...] = (row, label, place, scope, seq, end_seq)
         row, label, place, scope, seq, end_seq = (column.astype(np.uint32) for column in wide)
         return Part(
             start + shift, np.maximum(start, end) + shift, row, np.full(count, kind, np.uint8), state.astype(np.uint8),
@@ -183,10 +182,17 @@ class ProcessParts:
         state |= np.where(lifetimes.start_rows >= 0, 0, int(BlockState.INFERRED)) | self._in_run(first)
         sites = look_up(self.timeline.entities, "site", lifetimes.id)
         return self._part(
-            BlockKind.LIFE, lifetimes.start_rows, lifetimes.start_ns, lifetimes.end_ns, self._rows.of(lifetimes.id), state,
+            BlockKind.LIFE, self._beginnings(), lifetimes.start_ns, lifetimes.end_ns, self._rows.of(lifetimes.id), state,
             self._names, self._places.numbers(self.timeline.place_of, sites), lifetimes.id,
             self._seq(lifetimes.start_rows), self._seq(lifetimes.end_rows),
         )  # fmt: skip
+
+    def _beginnings(self) -> Numbers:
+        """Return the events that began the lives; of the thread that began with the process, the process's."""
+        lifetimes, columns = self.timeline.lifetimes, self.timeline.columns
+        process = np.flatnonzero(columns["kind"] == EventKind.LIFE_PROCESS_START)[:1]
+        is_first = (lifetimes.start_rows < 0) & np.isin(lifetimes.id, columns["scope"][process])
+        return np.where(is_first, process[0], lifetimes.start_rows) if len(process) else lifetimes.start_rows
 
     # -- between the steps
 
@@ -206,7 +212,7 @@ class ProcessParts:
         state = np.where(after < 0, int(BlockState.NOT_ENDED), 0) | self._outcomes(end)
         state |= np.where(wait < 0, int(BlockState.INFERRED), 0)
         state |= self._in_run(np.where(after >= 0, after_rows, steps[before] if len(steps) else before))
-        names_cause = (end >= 0) & self._has_cause(end)
+        names_cause = self._has_cause(end)
         return self._part(
             BlockKind.WAIT, np.where(names_cause, end, after_rows), pauses.start_ns[at], pauses.woken_ns[at],
             self._rows.of(pauses.scope[at]), state, self._pause_labels(at, wait, begin), self._places_of(begin),
@@ -224,9 +230,12 @@ class ProcessParts:
         spans = np.where(awaited > 0, 0, pauses.span[at[others]])
         effect = self._effect_labels(spans)
         label[others] = np.where(
-            effect > 0, effect, self._labels.numbers(lambda entity: timeline.wait_label_of(entity, 0), awaited)
+            effect > 0, effect, self._labels.numbers(self._await_label, awaited)
         )
         return label
+
+    def _await_label(self, awaited: int) -> str:
+        return self.timeline.wait_label_of(awaited, 0)
 
     @cached_property
     def _span_keys(self) -> tuple[Numbers, list[tuple[int, str]]]:
@@ -267,7 +276,7 @@ class ProcessParts:
         state = np.where(end < 0, int(BlockState.NOT_ENDED), 0) | self._outcomes(end) | self._in_run(first)
         state |= np.where(begin < 0, int(BlockState.INFERRED), 0)
         return self._part(
-            BlockKind.WAIT, np.where(end >= 0, end, -1), waits.start_ns[at], waits.end_ns[at],
+            BlockKind.WAIT, np.where(self._has_cause(end), end, -1), waits.start_ns[at], waits.end_ns[at],
             self._rows.of(waits.scope[at]) + self._rows.wait_levels[at], state, self._wait_labels(at),
             self._places_of(first), waits.scope[at], self._seq(first), self._seq(end),
         )  # fmt: skip
@@ -298,19 +307,21 @@ class ProcessParts:
     # -- what led to them
 
     def _has_cause(self, rows: Numbers) -> Flags:
-        causes = self.timeline.columns["cause"][rows] > 0
-        remote = self.timeline.data.remote_causes
-        if not remote:
-            return causes
-        return causes | np.isin(self.timeline.columns["seq"][rows], np.array(list(remote), np.uint64).astype(np.int64))
+        """Tell which events name a cause that is none of their own scope: not the step they happened in."""
+        columns, remote = self.timeline.columns, self.timeline.data.remote_causes
+        sources = positions_of(columns["seq"], columns["cause"][rows])
+        has_cause = (sources >= 0) & (columns["scope"][sources] != columns["scope"][rows])
+        if remote:
+            has_cause |= np.isin(columns["seq"][rows], np.array(list(remote), np.uint64).astype(np.int64))
+        return has_cause & (rows >= 0)
 
-    def wakers(self, parts: list[ProcessParts], bases: list[int], positions: Mapping[int, int]) -> Numbers:
+    def wakers(self, parts: list[ProcessParts], bases: list[int], links: Links) -> Numbers:
         """Return for each block the block that enabled it: a position among those of all processes, or -1.
 
         Args:
             parts: All processes.
             bases: Where the blocks of each begin.
-            positions: Of ``positions_by_id``.
+            links: Between the processes.
         """
         timeline, columns = self.timeline, self.timeline.columns
         causing = np.concatenate(self._causing)
@@ -328,8 +339,12 @@ class ProcessParts:
         result = self.block_of_events(sources, own)
         is_itself = result == own + np.arange(len(result))
         result[is_itself] = -1
-        for process, target, source in self._remote(causing, parts, positions):
-            result[target] = parts[process].block_of_events(source, bases[process])
+        arrivals = links.arrivals(self._position)
+        at = positions_of(arrivals.rows, causing)
+        for process in sorted(set(arrivals.processes.tolist())):
+            blocks = np.flatnonzero(at >= 0)
+            blocks = blocks[arrivals.processes[at[blocks]] == process]
+            result[blocks] = parts[process].block_of_events(arrivals.sources[at[blocks]], bases[process])
         return result
 
     def block_of_events(self, rows: Numbers, base: int) -> Numbers:
@@ -341,23 +356,3 @@ class ProcessParts:
         lives = positions_of(timeline.lifetimes.id, timeline.columns["scope"][rows])
         lives = np.where((lives >= 0) & (rows >= 0), base + len(timeline.steps.rows) + lives, -1)
         return np.where(steps >= 0, base + steps, lives)
-
-    def _remote(
-        self, causing: Numbers, parts: list[ProcessParts], positions: Mapping[int, int]
-    ) -> list[tuple[int, Numbers, Numbers]]:
-        """Return for each other process which blocks it enabled, and by which events of its own."""
-        remote = self.timeline.data.remote_causes
-        by_process: dict[int, list[tuple[int, int]]] = {}
-        for seq, (process, cause) in remote.items():
-            if process in positions and cause < 1 << 63:
-                by_process.setdefault(positions[process], []).append((seq, cause))
-        found: list[tuple[int, Numbers, Numbers]] = []
-        seqs = self._seq(causing)
-        for process, pairs in by_process.items():
-            pairs.sort()
-            targets, causes = np.array(pairs, np.int64).T
-            at = positions_of(targets, seqs)
-            blocks = np.flatnonzero((at >= 0) & (causing >= 0))
-            rows = positions_of(parts[process].timeline.columns["seq"], causes[at[blocks]])
-            found.append((process, blocks[rows >= 0], rows[rows >= 0]))
-        return found

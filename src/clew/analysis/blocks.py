@@ -16,18 +16,20 @@ block: it lasts as long as the process, and would say nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clew.analysis.block_parts import Part, ProcessParts
 from clew.analysis.lanes import Lanes, lanes_of
+from clew.analysis.links import Links
 from clew.analysis.marks import Marks, marks_of
 from clew.analysis.runs import events_of_run
 from clew.analysis.texts import Texts
-from clew.analysis.wakes import positions_by_id
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
 
@@ -48,7 +50,7 @@ class Picture:
 
     lanes: Lanes
     blocks: Part
-    block_of_step: tuple[Numbers, ...]
+    block_of_step: tuple[NDArray[Any], ...]
     marks: Marks
     labels: list[str]
     places: list[str]
@@ -56,13 +58,14 @@ class Picture:
     to_ns: int
 
 
-def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int) -> Picture:
+def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int, links: Links | None = None) -> Picture:
     """Draw a run.
 
     Args:
         timelines: Its processes, in the order they are drawn.
         run_id: Its trace id, 32 hex digits.
         origin_ns: When it began, on the clock of *timelines*.
+        links: Between them, if they are known already.
 
     Complexity: O(n log n) for n events; Python work for each task, thread, span, different
     label, error and log record.
@@ -75,16 +78,15 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int) ->
         for position, timeline in enumerate(timelines)
     ]
     bases = np.cumsum([0] + [len(part.blocks.start) for part in parts]).tolist()
-    positions = positions_by_id(timelines)
+    links = links or Links(timelines)
     for part in parts:
-        part.blocks.waker[:] = part.wakers(parts, bases, positions)
-    joined = parts[0].blocks if len(parts) == 1 else Part(
-        *(np.concatenate(columns) for columns in zip(*(part.blocks for part in parts), strict=True))
-    )
+        part.blocks.waker[:] = part.wakers(parts, bases, links)
+    joined = _joined([part.blocks for part in parts])
     order = _by_start(joined.start, joined.end)
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
-    blocks = Part(*(column[order] for column in joined))
+    columns: list[Any] = [column[order] for column in joined]
+    blocks = Part(*columns)
     wakers = np.where(blocks.waker >= 0, place[blocks.waker], -1) if len(order) else blocks.waker
     blocks = blocks._replace(start=blocks.start - origin_ns, end=blocks.end - origin_ns, waker=wakers)
     marks = marks_of(timelines, lanes, labels, origin_ns)
@@ -92,15 +94,21 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int) ->
     return Picture(
         lanes,
         blocks,
-        tuple(
-            place[base : base + len(part.timeline.steps.rows)] for base, part in zip(bases[:-1], parts, strict=True)
-        ),
+        tuple(place[base : base + len(part.timeline.steps.rows)] for base, part in zip(bases[:-1], parts, strict=True)),
         marks,
         labels.texts,
         places.texts,
         min((timeline.start_ns for timeline in known), default=origin_ns) - origin_ns,
         max((timeline.end_ns for timeline in known), default=origin_ns) - origin_ns,
     )
+
+
+def _joined(parts: list[Part]) -> Part:
+    """Put the blocks of all processes after one another; those of one are not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    columns: list[Any] = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    return Part(*(columns or [np.empty(0, np.int64)] * len(Part._fields)))
 
 
 def _by_start(starts: Numbers, ends: Numbers) -> Numbers:

@@ -7,6 +7,7 @@ From an event the thread goes back in one of two ways, and says which with each 
   through the callbacks of a loop, which only pass on what somebody else did (``wakes``). An
   answer from another recorded process leads there. Where a task could have run long before
   it did, it goes to what kept the loop busy.
+  Of what came before in the same span or task, the longest wait is told, if it took much of the time.
 * *Why at all?* Once nobody else held it up (a timer of its own, a socket, or nothing), the
   thread goes on to what the event is a part of: the span it lies in, the request or call that
   this span serves, the code that started its task, thread or process. It goes this way too
@@ -35,13 +36,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from clew.analysis.columns import positions_of
-from clew.analysis.durations import duration
 from clew.analysis.errors import ERRORS
-from clew.analysis.runs import MAIN_SPAN
+from clew.analysis.runs import are_whole_processes
 from clew.analysis.sentences import sentence_of
 from clew.analysis.spans import STARTS
 from clew.analysis.waits import ENDS
 from clew.analysis.wakes import MAX_HOPS, PASSING, wake_of
+from clew.analysis.words import duration
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind
 
 if TYPE_CHECKING:
@@ -52,8 +53,13 @@ MAX_STEPS = 500
 """Most steps of a thread: more nobody reads."""
 MAX_EFFECTS = 50
 """Most effects of an event that are listed."""
+MAX_DEPTH = 100
+"""Spans looked through for the one that a scope began."""
 HELD_UP_NS = 20_000_000
 """How long a task must have been ready for it to be worth saying what ran instead."""
+
+MUCH = 4
+"""A wait was long if it took at least one part of so many of the time it lies in."""
 
 How = Literal["program-order", "wake", "spawn", "remote", "cause"]
 Begins = Literal["process-start", "request", "timer", "io", "not-recorded", "dropped"]
@@ -157,7 +163,9 @@ class Causes:
             seqs = []
             for target in rows:
                 step = timeline.step_of_event[target]
-                is_passing = timeline.columns["kind"][target] == EventKind.LIFE_STEP and self._is_passing(process, target)
+                is_passing = timeline.columns["kind"][target] == EventKind.LIFE_STEP and self._is_passing(
+                    process, target
+                )
                 if is_passing:
                     inside = np.flatnonzero(timeline.step_of_event == step)[:limit]
                     seqs += timeline.columns["seq"][inside].tolist()
@@ -182,7 +190,8 @@ class Causes:
                 return self._lost(process)
             if at != row:
                 return _Next(process, at, "cause", why_now=True)
-        return (self._why_now(process, row) if why_now else None) or self._why_at_all(process, row)
+        found = (self._why_now(process, row) or self._why_late(process, row)) if why_now else None
+        return found or self._why_at_all(process, row)
 
     def _linked(self, process: int, row: int, kind: int) -> _Next | Begins | None:
         """Follow what came from another process."""
@@ -191,7 +200,9 @@ class Causes:
         source = self._links.source_of(process, row)
         if source is not None:
             is_start = kind == EventKind.LIFE_PROCESS_START
-            return _Next(*source, "spawn" if is_start else "remote", why_now=kind not in (*STARTS, EventKind.LIFE_PROCESS_START))
+            return _Next(
+                *source, "spawn" if is_start else "remote", why_now=kind not in (*STARTS, EventKind.LIFE_PROCESS_START)
+            )
         return "not-recorded" if self._links.is_lost(process, row) else None
 
     def _why_now(self, process: int, row: int) -> _Next | Begins | None:
@@ -205,13 +216,18 @@ class Causes:
         if not is_arrival and arrival >= 0:
             return _Next(process, arrival, "program-order", why_now=True)
         if begin >= 0 and not self._is_job(process, begin) and not self._is_passing(process, begin):
-            blocker = self._blocker(process, step)
+            blocker = self._blocker(process, step, timeline.name_of(int(columns["scope"][row])))
             if blocker is not None:
                 return blocker
         elif not is_arrival:
             return None
         at = row if is_arrival and columns["cause"][row] else begin
         return self._woken(process, at, row) if at >= 0 else None
+
+    def _why_late(self, process: int, row: int) -> _Next | None:
+        """Return the wait that took much of the time from the beginning of a span or task to an event."""
+        arrival = self._scopes[process].longest_arrival_before(row)
+        return _Next(process, arrival, "program-order", why_now=True) if arrival >= 0 else None
 
     def _woken(self, process: int, at: int, row: int) -> _Next | Begins | None:
         """Follow the wake that event *at*, a step or the end of a wait, names; *row* happened because of it."""
@@ -227,14 +243,18 @@ class Causes:
             how: How = "wake" if wake.process == process else "remote"
             return _Next(wake.process, wake.row, how, why_now=True)
         if wake.how == "timer":
+            fired = int(self._timelines[wake.process].step_of_event[wake.row])
+            blocker = self._blocker(wake.process, fired, timeline.name_of(int(timeline.columns["scope"][at])))
+            if blocker is not None:
+                return blocker
             setter = self._cause_row(wake.process, wake.row)
             is_own = setter >= 0 and timeline.columns["scope"][setter] == timeline.columns["scope"][at]
             return None if is_own else _Next(wake.process, wake.row, "wake", why_now=False)
         answer = self._scopes[process].answer_in(row)
         return _Next(process, answer, "program-order", why_now=True) if answer >= 0 else None
 
-    def _blocker(self, process: int, step: int) -> _Next | None:
-        """Return what ran instead, if a task could have run long before its step and did not."""
+    def _blocker(self, process: int, step: int, who: str) -> _Next | None:
+        """Return what ran instead, if *who* could have run long before a step and did not."""
         timeline, steps = self._timelines[process], self._timelines[process].steps
         ready = int(timeline.columns["wait_ns"][steps.rows[step]])
         if ready < HELD_UP_NS:
@@ -249,7 +269,7 @@ class Causes:
             return None
         found = int(likely[np.argmax(overlaps[likely])])
         lasted = duration(int(steps.end_ns[found] - steps.start_ns[found]))
-        who, other = timeline.name_of(int(steps.scope[step])), timeline.name_of(int(steps.scope[found]))
+        other = timeline.name_of(int(steps.scope[found]))
         text = f"{other} ran for {lasted} without a pause, and kept {who} from running for {duration(ready)}"
         return _Next(process, int(steps.rows[found]), "wake", why_now=False, text=text)
 
@@ -371,6 +391,21 @@ class _Scopes:
         since = begin if begin >= 0 else self.span_start_before(row)
         return rows[at] if at >= 0 and rows[at] > since else -1
 
+    def longest_arrival_before(self, row: int) -> int:
+        """Return the arrival with the longest wait since the span or task of an event began, if it was long; or -1."""
+        columns = self._timeline.columns
+        scope = int(columns["scope"][row])
+        rows = self._by_scope.get(scope, [])
+        since = max(self.span_start_before(row), self.start_of(scope))
+        if since < 0:
+            return -1
+        found = np.array(rows[bisect_left(rows, since) : bisect_left(rows, row)], np.int64)
+        if not len(found):
+            return -1
+        longest = int(found[np.argmax(columns["wait_ns"][found])])
+        passed = int(columns["t_ns"][row] - columns["t_ns"][since])
+        return longest if int(columns["wait_ns"][longest]) * MUCH > passed else -1
+
     def answer_in(self, row: int) -> int:
         """Return the answer from another process that an event came with: the end of the call it lies in; or -1."""
         columns, spans = self._timeline.columns, self._timeline.spans
@@ -385,7 +420,7 @@ class _Scopes:
         number = int(timeline.span_of_event[row])
         for _ in range(MAX_DEPTH):
             definition = timeline.data.spans.get(number)
-            if definition is None or number == MAIN_SPAN:
+            if definition is None or number in self._whole:
                 return -1
             (at,) = positions_of(timeline.spans.number, np.array([number])).tolist()
             start = int(timeline.spans.start_rows[at]) if at >= 0 else -1
@@ -393,6 +428,12 @@ class _Scopes:
                 return start if columns["scope"][start] == columns["scope"][row] else -1
             number = int(definition[5])
         return -1
+
+    @cached_property
+    def _whole(self) -> frozenset[int]:
+        """Spans that last as long as the process: what they begin with is its start."""
+        numbers: list[int] = self._timeline.spans.number[are_whole_processes(self._timeline)].tolist()
+        return frozenset(numbers)
 
     def start_of(self, scope: int) -> int:
         """Return where a task or thread was started; -1 if that is not known."""
@@ -406,6 +447,3 @@ class _Scopes:
         rows = np.flatnonzero(self._timeline.columns["kind"] == EventKind.LIFE_PROCESS_START)[:1].tolist()
         return rows[0] if rows else -1
 
-
-MAX_DEPTH = 100
-"""Spans looked through for the one that a scope began."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from clew.analysis.columns import distinct, positions_of
+from clew.analysis.columns import distinct, look_up, positions_of
 from clew.analysis.packing import first_fit, levels_of
 from clew.analysis.run_items import tops_of
 from clew.analysis.runs import are_whole_processes
@@ -41,6 +41,8 @@ MAX_ALIKE = 12
 """Most tasks of one function that get a row each in a process of few tasks."""
 MAX_ALIKE_OF_MANY = 3
 """The same in a process of many tasks."""
+MAX_BUSY_NS = 1 << 62
+"""The longest time that is told: longer than any process ran."""
 _DIGITS = re.compile(r"\d+")
 LaneKind = Literal["thread", "task", "tasks", "spans"]
 
@@ -177,10 +179,13 @@ class _Layout:
         self._lanes = lanes
         self.rows = rows
         lifetimes = timeline.lifetimes
-        # Scopes whose definition was lost are known by number only.
+        # Scopes whose definition was lost are known by number only. Others that are no task or
+        # thread get a lane if they run or wait.
         scopes = distinct(timeline.columns["scope"])
-        lost = scopes[(positions_of(timeline.entities["id"], scopes) < 0) & (scopes > 0)]
-        self._scopes = np.concatenate((lifetimes.id, lost))
+        acting = np.union1d(timeline.steps.scope, timeline.waits.scope[timeline.blocking_waits])
+        is_lost = (positions_of(timeline.entities["id"], scopes) < 0) & (scopes > 0)
+        others = scopes[(is_lost | np.isin(scopes, acting)) & (positions_of(lifetimes.id, scopes) < 0)]
+        self._scopes = np.concatenate((lifetimes.id, others))
         self._rows = np.full(len(self._scopes), -1, np.int64)
         never = np.iinfo(np.int64).max
         self._starts = lifetimes.start_ns
@@ -221,7 +226,8 @@ class _Layout:
             self._share_threads(threads[~is_host])
         self._add_tasks(tasks[homes == 0], None, most_alike)
         for at in range(len(lifetimes.id), len(self._scopes)):
-            self._add_own(at, int(self._scopes[at]), "task", None)
+            scope = int(self._scopes[at])
+            self._add_own(at, scope, "task", None, "" if scope else timeline.label)
         span_rows = self._place_spans(has_lanes=len(self._lanes) > first_lane)
         order = np.argsort(self._scopes, kind="stable")
         return ProcessRows(
@@ -235,12 +241,12 @@ class _Layout:
         self.rows += rows
         return len(self._lanes) - 1
 
-    def _add_own(self, at: int, scope: int, kind: LaneKind, parent: int | None) -> int:
+    def _add_own(self, at: int, scope: int, kind: LaneKind, parent: int | None, name: str = "") -> int:
         """Add the lane of one scope; *at* is -1 if nothing is known of it but its number."""
         places = np.array([at] if at >= 0 else [], np.int64)
         self._rows[places] = self.rows
         height = int(self._heights[at]) if at >= 0 else 1
-        return self._add(kind, self._timeline.name_of(scope), parent, height, places, 1)
+        return self._add(kind, name or self._timeline.name_of(scope), parent, height, places, 1)
 
     def _add_tasks(self, tasks: Numbers, parent: int | None, most_alike: int) -> None:
         """Add the lanes of *tasks*, positions in the lifetimes by first use; the busiest first."""
@@ -290,8 +296,7 @@ class _Layout:
                 self._add("spans", timeline.label, None, 1, np.empty(0, np.int64), 0)
             return rows
         table = timeline.spans_table
-        defined = positions_of(table["id"], spans.number[homeless])
-        parents = np.where(defined >= 0, table["parent"][defined], 0)
+        parents = look_up(table, "parent", spans.number[homeless])
         up = positions_of(spans.number[homeless], parents)
         top = tops_of(np.where(up >= 0, up, np.arange(len(homeless))))
         starts, ends = spans.start_ns[homeless].copy(), spans.end_ns[homeless].copy()
@@ -349,4 +354,6 @@ def _busy_ns(timeline: ProcessTimeline, scopes: NDArray[Any], step_levels: Numbe
 def _sums(groups: NDArray[Any], of: NDArray[Any], values: Numbers) -> Numbers:
     """Add up *values* by group."""
     at = positions_of(groups, of)
-    return np.bincount(at[at >= 0], weights=values[at >= 0], minlength=len(groups)).astype(np.int64)
+    # Whatever a recording says of durations, the sum is a number that can be told.
+    sums = np.bincount(at[at >= 0], weights=values[at >= 0], minlength=len(groups))
+    return np.clip(sums, 0, MAX_BUSY_NS).astype(np.int64)

@@ -18,7 +18,7 @@ import numpy as np
 from clew.analysis.columns import positions_of
 from clew.analysis.processes import STARTS, Process, Start, join_processes
 from clew.analysis.wakes import positions_by_id
-from clew.model.kinds import EventKind
+from clew.model.kinds import EventKind, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,8 @@ class Links:
         numbers = np.concatenate([table["id"] for table in tables]).astype(np.int64)
         traces = np.stack([np.concatenate([table[half] for table in tables]) for half in ("trace_high", "trace_low")])
         parents = np.concatenate([table["parent_span_id"] for table in tables])
-        children = np.flatnonzero((parents > 0) & (np.concatenate([table["parent"] for table in tables]) == 0))
+        # A span whose parent is elsewhere may name one here beside it: the one it was begun in.
+        children = np.flatnonzero(parents > 0)
         order = np.argsort(ids, kind="stable")
         at = np.minimum(np.searchsorted(ids[order], parents[children]), max(len(order) - 1, 0))
         found = order[at] if len(order) else at
@@ -127,6 +128,8 @@ class Links:
         yield process, start, other, asked
         if answered < 0 or not self._timelines[other].data.spans[parent][8]:
             return
+        if self._timelines[other].columns["outcome"][answered] in (Outcome.CANCELLED, Outcome.TIMEOUT):
+            return  # nobody waited for the answer any more
         in_time = end >= 0 and self._at(process, end) <= self._at(other, answered) + TOLERANCE_NS
         yield other, answered, process, end if in_time else start
 

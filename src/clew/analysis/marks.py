@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clew.analysis.run_nodes import message_of
+from clew.analysis.words import short_type
 from clew.model.kinds import EventKind
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Marks(NamedTuple):
     label: Numbers
     process: Numbers
     seq: Numbers
-    count: Numbers
+    counts: Numbers
     """How many events were dropped; of other marks 1."""
 
 
@@ -110,5 +111,5 @@ def _label(timeline: ProcessTimeline, row: int) -> str:
 
 def error_text(attrs: dict[str, Any]) -> str:
     """Name an error by its type and message: ``KeyError: charlie``."""
-    message = str(attrs.get("message") or "")
-    return f"{attrs.get('type', 'error')}: {message}" if message else str(attrs.get("type", "error"))
+    name, message = short_type(str(attrs.get("type", "error"))), str(attrs.get("message") or "")
+    return f"{name}: {message}" if message else name

@@ -56,8 +56,8 @@ def pauses_of(timeline: ProcessTimeline) -> Pauses:
     Complexity: O(n log n).
     """
     steps, lifetimes = timeline.steps, timeline.lifetimes
-    # Steps of one scope stand in the order they happened in.
-    order = order_of_groups(steps.scope)
+    by_start = np.argsort(steps.start_ns, kind="stable")
+    order = by_start[order_of_groups(steps.scope[by_start])]
     order = order[timeline.kinds_of(steps.scope[order]) == EntityKind.TASK]
     scopes = steps.scope[order]
     lived = np.searchsorted(lifetimes.id, scopes)

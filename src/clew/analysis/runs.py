@@ -172,7 +172,9 @@ def events_of_run(timeline: ProcessTimeline, run_id: str) -> Flags:
     at = positions_of(table["id"], of_event)
     main = timeline.data.spans.get(own_span_of(timeline))
     is_own = main is not None and (main[1] << 64 | main[2]) == trace
-    return np.where(at >= 0, is_member[at], (of_event == 0) & is_own) if len(is_member) else np.zeros(len(at), bool)
+    if not len(is_member):
+        return np.zeros(len(at), bool)
+    return is_member[at] & (at >= 0) | (at < 0) & (of_event == 0) & is_own
 
 
 def run_starts(timeline: ProcessTimeline, run_id: str) -> int | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clew.analysis.durations import duration
 from clew.analysis.marks import error_text
 from clew.analysis.run_nodes import message_of
+from clew.analysis.words import duration
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, slug_of
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def name_of_entity(timeline: ProcessTimeline, entity: int) -> str:
         return f"#{entity}"
     if row[1] in (EntityKind.TASK, EntityKind.THREAD):
         return timeline.name_of(entity)
-    return row[2] or f"a {timeline.label_of(entity).removesuffix(f' #{entity}')}"
+    label = timeline.label_of(entity).removesuffix(f" #{entity}")
+    return row[2] or f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
 
 
 _STARTING = (Operation.SUBPROCESS, Operation.FORK, Operation.SPAWN, Operation.EXEC)

@@ -8,8 +8,9 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from clew.analysis.run_tree import PARTS_OF_RUN, run_tree
+from clew.analysis.words import duration, short_type
 from clew.cli import text
-from clew.cli.text import age, duration, plural
+from clew.cli.text import age, plural
 from clew.convert.run_json import run_tree_json
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _name(node: Node) -> str:
     facts = node.facts
     name = facts.group if node.count > 1 else facts.name
     if facts.kind == "error":
-        name = text.short_type(name)
+        name = short_type(name)
     elif facts.kind == "visit":
         name = f"in {name}"
     elif facts.kind == "request":

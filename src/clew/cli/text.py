@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from clew.analysis.durations import duration as duration
+from clew.analysis.words import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +42,6 @@ def fit(text: str, width: int) -> str:
 def cut(text: str, width: int) -> str:
     """Cut *text* to *width* characters, its spaces as they are."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
-
-
-def short_type(name: str) -> str:
-    """Write the name of a class as its programmers would: ``CancelledError``, ``sqlite3.OperationalError``."""
-    return name.removeprefix("__main__.").removeprefix("asyncio.exceptions.")
 
 
 def columns(rows: Sequence[Sequence[str]], align: str, *, indent: str = "  ") -> list[str]:

@@ -8,7 +8,7 @@ span of another process is the child of one here, an arrow goes from parent to c
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
 
+
 class Row:
     """One row: a thread, a task, or tasks that take turns."""
 
@@ -89,7 +90,8 @@ class Rows:
             lines = first_fit(lifetimes.start_ns[tasks[at]], ends[at])
             fresh = [self._add("") for _ in range(int(lines.max()) + 1)]
             rows += fresh
-            self.of.update((ids[member], fresh[line]) for member, line in zip(members, lines.tolist(), strict=True))
+            for member, line in zip(members, lines.tolist(), strict=True):
+                self.of[ids[member]] = fresh[line]
         for function, rows in of_function.items():
             for i, row in enumerate(rows):
                 row.name = f"{function} #{i + 1}" if len(rows) > 1 else function

@@ -48,7 +48,10 @@ def encode_timeline(
     blocks, marks = picture.blocks, picture.marks
     tables = {
         "blocks": {name: (type_, getattr(blocks, name)) for name, type_ in BLOCKS.items()},
-        "marks": {name: (type_, getattr(marks, name)) for name, type_ in MARKS.items()},
+        # A named tuple has a method ``count`` already.
+        "marks": {
+            name: (type_, getattr(marks, "counts" if name == "count" else name)) for name, type_ in MARKS.items()
+        },
     }
     return encode_columns(head, tables)
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from clew.analysis.blocks import picture_of
+from clew.analysis.causes import Causes
 from clew.analysis.links import Links
 from clew.analysis.runs import run_starts
 from clew.analysis.timeline import timelines_of_streams
@@ -90,7 +91,17 @@ class RunView:
 
     @cached_property
     def _picture(self) -> Picture:
-        return picture_of(self.timelines, self.run_id, self.origin_ns)
+        return picture_of(self.timelines, self.run_id, self.origin_ns, self.links)
+
+    @property
+    def causes(self) -> Causes:
+        """What led to what in it."""
+        with self._lock:
+            return self._causes
+
+    @cached_property
+    def _causes(self) -> Causes:
+        return Causes(self.timelines, self.links)
 
     @property
     def links(self) -> Links:

@@ -57,7 +57,9 @@ def processes_of_run(store: Store, run_id: str) -> RunProcesses | None:
             statement = select(table.head, table.process_id, table.revision).where(
                 table.process_id.in_(ids[start : start + _AT_ONCE]), table.deleted_ns.is_(None)
             )
-            known += [(json.loads(head).get("wall_ns") or 0, id_, rev) for head, id_, rev in connection.execute(statement)]
+            known += [
+                (json.loads(head).get("wall_ns") or 0, id_, rev) for head, id_, rev in connection.execute(statement)
+            ]
     known.sort()
     revision = max([int(run["revision"]), *(revision for _, _, revision in known)])
     return RunProcesses(dict(run), tuple(process_id for _, process_id, _ in known), revision)

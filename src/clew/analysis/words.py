@@ -1,4 +1,4 @@
-"""How a duration reads."""
+"""How durations and names of types read."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def duration(ns: int) -> str:
             digits = 2 if abs(amount) < 10 else 1 if abs(amount) < 100 else 0
             return f"{amount:,.{digits}f} {unit}"
     return "0 ns"
+
+
+def short_type(name: str) -> str:
+    """Write the name of a class as its programmers would: ``CancelledError``, ``sqlite3.OperationalError``."""
+    return name.removeprefix("__main__.").removeprefix("asyncio.exceptions.")
