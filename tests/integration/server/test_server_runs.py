@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -22,21 +23,25 @@ from clew.format.reader import open_recording
 from clew.model.kinds import EventKind, Outcome, SpanKind, SpanRole
 from clew.model.times import format_time
 from clew.server import answers, sql
+from clew.server.app import create_app
 from clew.server.indexer import index_changed
+from clew.server.settings import Settings
 from clew.store import schema
 from clew.store.store import Store
 
 K = EventKind
+BASE_URL = "http://127.0.0.1"
+MakeClient = Callable[..., TestClient]
 NOBODY = "0" * 32
 
 
 def shop(name: str, *, process_id: int, trace: int, at_us: int = 0, took_us: int = 900, outcome: Outcome = Outcome.OK) -> Process:
     """A process with one run."""
     process = Process(process_id, service="shop")
+    process.span("unused")
     span = process.span(name, span_id=trace * 100, trace=trace, role=SpanRole.RUN)
     process.event(at_us, K.LIFE_SPAN_START, process.main, span=span)
     process.event(at_us + took_us, K.LIFE_SPAN_END, process.main, span=span, outcome=outcome)
-    process.span("unused")
     return process
 
 
@@ -52,11 +57,10 @@ def bank(*, trace: int) -> Process:
     return process
 
 
-@pytest.fixture
-def three(store: Store, tmp_path: Path) -> dict[str, str]:
-    """Three runs; returns their ids by name."""
+def put_three(store: Store, folder: Path) -> dict[str, str]:
+    """Put three runs into a store; return their ids by name."""
     put_processes(
-        store, tmp_path,
+        store, folder,
         shop("buy 100%", process_id=0xA1, trace=1, at_us=0, took_us=900),
         shop("sell_all", process_id=0xA2, trace=2, at_us=10, took_us=5_000, outcome=Outcome.FAILED),
         shop("Browse", process_id=0xA3, trace=3, at_us=20, took_us=70),
@@ -64,6 +68,42 @@ def three(store: Store, tmp_path: Path) -> dict[str, str]:
     )  # fmt: skip
     with store.engine.connect() as connection:
         return {row.name: row.run_id for row in connection.execute(sa.select(schema.runs))}
+
+
+class Shared(NamedTuple):
+    """What tests that only ask share: it takes longer to make than to ask."""
+
+    client: TestClient
+    runs: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """A server with three runs that nobody changes."""
+    folder = tmp_path_factory.mktemp("shared")
+    with Store.open(str(folder / "store")) as store:
+        runs = put_three(store, folder)
+        app = create_app(store, settings=Settings(log_requests=False))
+        with TestClient(app, base_url=BASE_URL, raise_server_exceptions=False, follow_redirects=False) as client:
+            yield Shared(client, runs)
+
+
+@pytest.fixture
+def client(shared: Shared) -> TestClient:
+    """A client of the shared server."""
+    return shared.client
+
+
+@pytest.fixture
+def three(shared: Shared) -> dict[str, str]:
+    """The ids of its runs by name."""
+    return shared.runs
+
+
+@pytest.fixture
+def own_client(make_client: MakeClient) -> TestClient:
+    """A client of a server of the test's own, on ``store``."""
+    return make_client()
 
 
 def get(client: TestClient, path: str, **parameters: Any) -> Any:
@@ -146,12 +186,13 @@ def test_pages_hold_every_run_once(client: TestClient, three: dict[str, str], so
     assert values == sorted(values, reverse=sign == "-")
 
 
-def test_a_cursor_survives_new_runs(client: TestClient, three: dict[str, str], store: Store, tmp_path: Path) -> None:
+def test_a_cursor_survives_new_runs(own_client: TestClient, store: Store, tmp_path: Path) -> None:
     """A run that comes between two pages is neither in the way nor shown twice."""
-    first = get(client, "/runs", limit=2)
+    put_three(store, tmp_path)
+    first = get(own_client, "/runs", limit=2)
     put_processes(store, tmp_path, shop("new", process_id=0xA9, trace=9, at_us=900_000))
 
-    second = get(client, "/runs", limit=2, cursor=first["next_cursor"])
+    second = get(own_client, "/runs", limit=2, cursor=first["next_cursor"])
 
     assert [run["name"] for run in first["runs"] + second["runs"]] == ["Browse", "sell_all", "buy 100%"]
     assert second["total"] == 4
@@ -221,18 +262,18 @@ def test_a_run_in_detail(client: TestClient, three: dict[str, str]) -> None:
 
 
 def test_a_process_that_fell_silent_keeps_running_with_a_reason(
-    client: TestClient, store: Store, tmp_path: Path
+    own_client: TestClient, store: Store, tmp_path: Path
 ) -> None:
     """Nobody makes an end up for it."""
     process = shop("open", process_id=0xA5, trace=5)
     process.end = None
     process.columns = {name: column[:1] for name, column in process.columns.items()}
     put_processes(store, tmp_path, process)
-    fresh = get(client, "/runs")["runs"][0]
+    fresh = get(own_client, "/runs")["runs"][0]
     with store.write() as connection:
         connection.execute(sa.update(schema.processes).values(received_ns=time.time_ns() - 120_000_000_000))
 
-    silent = get(client, "/runs")["runs"][0]
+    silent = get(own_client, "/runs")["runs"][0]
 
     assert (fresh["status"], fresh["health"]) == ("running", [])
     assert (silent["status"], [reason["reason"] for reason in silent["health"]]) == ("running", ["silent"])
@@ -251,13 +292,13 @@ def test_the_tree_is_that_of_the_command_line(client: TestClient, three: dict[st
     assert error_of(client, f"/runs/{three['buy 100%']}/tree", root="../..")[0] == 422
 
 
-def test_runs_of_a_recording_are_those_of_the_command_line(client: TestClient, store: Store, tmp_path: Path) -> None:
+def test_runs_of_a_recording_are_those_of_the_command_line(own_client: TestClient, store: Store, tmp_path: Path) -> None:
     """What is stored has the same runs as the recording it came from."""
     write_recording(tmp_path / "made.clew", 5_000, processes=2)
     put(store, tmp_path / "made.clew")
     expected = {run.id: run_json(run) for run in runs_of(timelines_of(open_recording(tmp_path / "made.clew")))}
 
-    found = get(client, "/runs", limit=1000)["runs"]
+    found = get(own_client, "/runs", limit=1000)["runs"]
 
     same = ("id", "name", "status", "entry", "service", "process", "duration_ns", "events", "errors", "spans")
     assert {run["id"]: [run[name] for name in same] for run in found} == {
@@ -276,15 +317,16 @@ def test_findings_are_listed_and_filtered(client: TestClient, three: dict[str, s
     assert error_of(client, "/findings", filter="severity:huge") == (400, "filter")
 
 
-def test_findings_are_paged(client: TestClient, store: Store, tmp_path: Path, three: dict[str, str]) -> None:
+def test_findings_are_paged(own_client: TestClient, store: Store, tmp_path: Path) -> None:
     """Page by page every finding comes once."""
+    put_three(store, tmp_path)
     with store.write() as connection:
         row = connection.execute(sa.select(schema.findings)).mappings().one()
         rows = [{**row, "id": None, "fingerprint": str(i)} for i in range(4)]
         connection.execute(schema.findings.insert(), [{k: v for k, v in r.items() if k != "id"} for r in rows])
-    first = get(client, "/findings", limit=3)
+    first = get(own_client, "/findings", limit=3)
 
-    second = get(client, "/findings", limit=3, cursor=first["next_cursor"])
+    second = get(own_client, "/findings", limit=3, cursor=first["next_cursor"])
 
     assert (len(first["findings"]), len(second["findings"]), second["next_cursor"]) == (3, 2, None)
 
@@ -363,7 +405,7 @@ def test_sql_that_takes_too_long_is_stopped(client: TestClient, monkeypatch: pyt
 
     response = ask(client, "select count(*) from range(1000000000) a, range(1000000) b")
 
-    assert (response.status_code, response.json()["error"]["code"]) == (408, "sql-timeout")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "sql-timeout")
     assert ask(client, "select 1").status_code == 200
 
 
@@ -381,9 +423,9 @@ def test_sql_queries_wait_for_their_turn_and_no_longer(client: TestClient, monke
     assert ask(client, "select 1").status_code == 200
 
 
-def test_sql_tables_are_described(client: TestClient) -> None:
+def test_sql_tables_are_described(own_client: TestClient) -> None:
     """Names and types of all columns, of a store that holds nothing yet too."""
-    tables = {table["name"]: table["columns"] for table in get(client, "/sql/tables")["tables"]}
+    tables = {table["name"]: table["columns"] for table in get(own_client, "/sql/tables")["tables"]}
 
     assert {"processes", "runs", "spans", "events", "entities", "scopes", "sites", "edges", "findings"} <= set(tables)
     assert {"name": "t_ns", "type": "BIGINT"} in tables["events"]
@@ -407,9 +449,9 @@ def test_answers_are_what_the_document_says(client: TestClient, three: dict[str,
         assert model.model_validate(said).model_dump(by_alias=True) == said, path
 
 
-def test_a_store_without_runs_has_empty_lists(client: TestClient, store: Store) -> None:
+def test_a_store_without_runs_has_empty_lists(own_client: TestClient, store: Store) -> None:
     """Nothing stored is no error."""
     assert index_changed(store) == 0
-    assert get(client, "/runs") == {"runs": [], "next_cursor": None, "total": 0}
-    assert get(client, "/findings") == {"findings": [], "next_cursor": None}
-    assert json.loads(client.get("/api/v1/services").text) == {"services": [], "calls": []}
+    assert get(own_client, "/runs") == {"runs": [], "next_cursor": None, "total": 0}
+    assert get(own_client, "/findings") == {"findings": [], "next_cursor": None}
+    assert json.loads(own_client.get("/api/v1/services").text) == {"services": [], "calls": []}
