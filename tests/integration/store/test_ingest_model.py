@@ -4,7 +4,7 @@ import random
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.support.chunks import event_chunk, events_in, stored_data
 
@@ -16,7 +16,12 @@ from clew.store.coverage import normalized
 from clew.store.store import Store
 
 MANY = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # Each try stores: to look for a smaller example takes minutes.
+    phases=[Phase.explicit, Phase.generate],
 )
 CHUNKS = st.lists(
     st.tuples(st.integers(0, 1), st.sets(st.integers(1, 40), min_size=1, max_size=15)), min_size=1, max_size=25

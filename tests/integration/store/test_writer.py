@@ -1,5 +1,7 @@
 """The writer: what it takes, what it refuses, and what a database that fails does to whom."""
 
+import fcntl
+import os
 import sqlite3
 import threading
 from concurrent.futures import wait
@@ -173,6 +175,18 @@ def test_whoever_gave_up_is_not_stored(store):
     gate.open()
     assert store.writer.submit(IngestRequest([event_chunk([2])])).result(10).accepted == 1
     assert list(stored_data(store).columns["seq"]) == [2]
+
+
+def test_another_process_that_writes_is_waited_for(sqlite_store):
+    """By a lock that wakes whoever waits, not by looking again and again."""
+    folder = os.open(sqlite_store.catalog.path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+
+    future = sqlite_store.writer.submit(IngestRequest([event_chunk([1])]))
+
+    assert wait([future], timeout=0.1).done == set()
+    os.close(folder)
+    assert future.result(10).accepted == 1
 
 
 def test_a_transaction_within_a_transaction_is_refused(sqlite_store):
