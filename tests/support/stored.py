@@ -1,44 +1,40 @@
-"""Recordings put into a store, and what it then says of them."""
+"""Recordings in a store."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from clew.convert.stored import StoredStream, pending_tables, streams_of
-from clew.format.reader import Recording, StreamData
-from clew.store import compaction
-from clew.store.batch import IngestRequest
-from clew.store.ingest import CheckedChunk, check_chunks
-from clew.store.segments import WrittenSegment
+import sqlalchemy as sa
+from tests.support.recordings import Process, write
+
+from clew.server.indexer import index_changed
+from clew.store import schema
+from clew.store.ingest import check_chunks
 from clew.store.store import Store
+from clew.store.writer import IngestRequest
 
 
-def chunks_of(recording: Path) -> list[CheckedChunk]:
-    """Every chunk of a recording, process by process."""
-    return [chunk for path in sorted(recording.glob("*.stream")) for chunk in check_chunks(path.read_bytes())]
+def put(store: Store, recording: Path, *, is_indexed: bool = True) -> None:
+    """Send the streams of a recording to a store."""
+    for path in sorted(recording.glob("*.stream")):
+        store.writer.submit(IngestRequest(check_chunks(path.read_bytes()))).result(60)
+    if is_indexed:
+        index_changed(store)
 
 
-def send(store: Store, chunks: list[CheckedChunk]) -> None:
-    """Send chunks in one request, and wait until they are stored."""
-    store.writer.submit(IngestRequest(chunks)).result()
+def put_processes(store: Store, folder: Path, *processes: Process, is_indexed: bool = True) -> None:
+    """Send processes made by hand to a store."""
+    path = folder / f"made-{len(list(folder.iterdir()))}.clew"
+    put(store, write(path, *processes), is_indexed=is_indexed)
 
 
-def compact(store: Store, **options: int) -> list[WrittenSegment | None]:
-    """Compact whatever is due."""
-    return [
-        compaction.compact(store, group, lambda stored: pending_tables(store, stored))
-        for group in compaction.due(store, **options)
-    ]
+def rows_of(store: Store, table: sa.Table, *where: Any) -> list[Any]:
+    """The rows of a table of the catalog, sorted."""
+    with store.engine.connect() as connection:
+        return sorted(connection.execute(sa.select(table).where(*where)).all(), key=str)
 
 
-def same_data(first: StreamData, second: StreamData) -> bool:
-    """Whether two streams hold the same."""
-    return vars(first) == vars(second)
-
-
-def holds(store: Store, recording: Recording) -> bool:
-    """Whether the store holds a recording, all of it and nothing else of its processes."""
-    streams: list[StoredStream] = streams_of(store, [stream.id for stream in recording.streams])
-    return [stream.id for stream in streams] == [stream.id for stream in recording.streams] and all(
-        same_data(stored.data, stream.data) for stored, stream in zip(streams, recording.streams, strict=True)
-    )
+def runs_in(store: Store) -> dict[str, Any]:
+    """The rows of the runs, by name."""
+    return {row.name: row for row in rows_of(store, schema.runs)}

@@ -14,6 +14,7 @@ from clew.analysis.steps import durations_of_events
 from clew.analysis.timeline import ProcessTimeline
 from clew.format.stream_data import StreamData
 from clew.model.kinds import EventKind
+from clew.store.errors import StoreError
 from clew.store.segments import read_segment
 from clew.store.stored import read_stored
 from clew.store.stream_tables import Derived, joined_late, late_table, piece_of, positions, tables_of_stream
@@ -73,7 +74,15 @@ class StoredStream:
             added = self._added_to(known.stored)
             if added is not None:
                 return known.data.extended(chunk.decode() for chunk in added) if added else known.data
-        return self._decoded()
+        try:
+            return self._decoded()
+        except StoreError as error:
+            # Its segments were merged since, and the old files are gone: the new ones hold the same.
+            found = read_stored(self._store, [self.id]) if error.slug == "blob-missing" else []
+            if not found or found[0].parts == self.stored.parts:
+                raise
+            self.stored = found[0]
+            return self._decoded()
 
     def _added_to(self, before: Stored) -> Sequence[Any] | None:
         """Return the chunks that came after *before*, if they are all that came, and follow its events."""

@@ -102,7 +102,7 @@ def run(
             "narrow it, e.g. with a where clause on process, kind or t_ns",
         ) from None
     except duckdb.Error as error:
-        raise _failed(error, tables) from None
+        raise failed(error, tables) from None
     finally:
         timer.cancel()
     names, types = [column[0] for column in columns], [str(column[1]) for column in columns]
@@ -260,7 +260,8 @@ def _check(statement: str) -> None:
         )
 
 
-def _failed(error: Any, tables: Iterable[str]) -> SqlError:
+def failed(error: Any, tables: Iterable[str]) -> SqlError:
+    """Return what to tell of an error of DuckDB's."""
     return SqlError(
         "sql",
         f"the query fails: {_first_lines(error)}",

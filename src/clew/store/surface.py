@@ -94,8 +94,23 @@ def query(
         SqlError: The statement does not parse, does not read, looks elsewhere, fails, or takes too long.
     """
     used = sql.check_confined(statement, TABLES)
-    with open_surface(store, run=run, used=used, memory_limit=memory_limit, tables_of=tables_of) as surface:
-        return surface.query(statement, limit=limit, timeout_s=timeout_s)
+
+    def answer() -> Answer:
+        with open_surface(store, run=run, used=used, memory_limit=memory_limit, tables_of=tables_of) as surface:
+            return surface.query(statement, limit=limit, timeout_s=timeout_s)
+
+    try:
+        return answer()
+    except duckdb.Error:
+        pass  # while the tables were made
+    except sql.SqlError as error:
+        if "IO Error" not in error.found:
+            raise
+    # Segments were merged since their names were read, and the old files are gone.
+    try:
+        return answer()
+    except duckdb.Error as error:
+        raise sql.failed(error, TABLES) from None
 
 
 class Surface(NamedTuple):

@@ -282,3 +282,17 @@ def test_a_stream_that_grew_is_decoded_from_where_it_was(sqlite_store, chunks):
     compact(sqlite_store)
     (after,) = streams_of(sqlite_store, None, known=[second])
     assert same_data(after.data, fresh.data)
+
+
+def test_a_reader_outlives_a_merge(sqlite_store, chunks, recording):
+    """Who knew the segments before they were merged reads the ones they became, though the old files are gone."""
+    send(sqlite_store, [chunk for chunk in chunks if chunk.header.type != ChunkType.END])
+    compact(sqlite_store, now_ns=1 << 62)
+    streams = streams_of(sqlite_store, None)
+    with sqlite_store.engine.connect() as connection:
+        ids = list(connection.execute(sa.select(schema.segments.c.id)).scalars())
+    before = [blob.key for blob in sqlite_store.blobs.list("segments")]
+    compaction.rewrite(sqlite_store, ids)
+    sqlite_store.blobs.delete(*before)
+
+    assert all(same_data(stored.data, stream.data) for stored, stream in zip(streams, recording.streams, strict=True))

@@ -19,7 +19,7 @@ from clew.convert.stored_sql import open_surface, query
 from clew.format.reader import open_recording
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
 from clew.server.indexer import index_process
-from clew.store import local_files, retention, schema, sql, surface
+from clew.store import compaction, local_files, retention, schema, sql, surface
 from clew.store.sql import SqlError
 from clew.store.store import Store
 
@@ -238,6 +238,24 @@ def test_what_runs_for_ever_is_ended(filled):
     with pytest.raises(SqlError) as caught:
         query(filled, "select list(a) from range(1000000000) t(a)", memory_limit="64MB")
     assert caught.value.slug == "sql"
+
+
+def test_a_query_outlives_a_merge(filled, monkeypatch):
+    """Files that went between the catalog's answer and their opening are looked for once more."""
+    read, calls = surface.read_stored, []
+
+    def overtaken(store: Store, processes: list[str] | None = None) -> list:
+        found = read(store, processes)
+        if not calls:
+            calls.append(None)
+            before = [blob.key for blob in store.blobs.list("segments")]
+            compaction.rewrite(store, sorted({part.segment for stored in found for part in stored.parts}))
+            store.blobs.delete(*before)
+        return found
+
+    monkeypatch.setattr(surface, "read_stored", overtaken)
+
+    assert query(filled, "select count(*) from events").rows == [(17,)]
 
 
 def test_segments_in_a_bucket_are_fetched_once(open_store, folder, tmp_path, monkeypatch, request):
