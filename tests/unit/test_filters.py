@@ -120,7 +120,10 @@ def test_a_mistake_is_named_with_its_place_and_a_way_out(text: str, offset: int,
     assert said in str(caught.value)
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=60) | st.text('service:dur"-><=.,*\\ 1s', max_size=40))
+@given(
+    st.text(alphabet=st.characters(exclude_categories=()), max_size=60)
+    | st.text('service:dur"-><=.,*\\ 1s', max_size=40)
+)
 def test_any_text_is_a_filter_or_a_mistake_and_survives_being_written(text: str) -> None:
     """Nothing but FilterError is raised, and terms that are written and read again are the same."""
     try:
@@ -142,7 +145,9 @@ bounds = st.builds(Bounds, ends, ends).filter(lambda found: found != Bounds(None
 @given(
     st.lists(
         st.builds(lambda value, no: Term("", (value,), no), values, st.booleans())
-        | st.builds(lambda some, no: Term("service", tuple(some), no), st.lists(values, min_size=1, max_size=3), st.booleans())
+        | st.builds(
+            lambda some, no: Term("service", tuple(some), no), st.lists(values, min_size=1, max_size=3), st.booleans()
+        )
         | st.builds(lambda some: Term("dur", tuple(some)), st.lists(bounds, min_size=1, max_size=3))
         | st.builds(lambda some: Term("events", tuple(some)), st.lists(bounds, min_size=1, max_size=3)),
         max_size=6,

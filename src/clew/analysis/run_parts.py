@@ -179,11 +179,12 @@ def parts_of(timeline: ProcessTimeline) -> list[RunPart]:
     parts: list[RunPart] = []
     for trace, spans in sorted(by_trace.items()):
         tops = _telling(sorted(tops_of(spans), key=_START))
+        own_errors = sum([errors.get(span.number, 0) for span in spans]) if errors else 0
         parts.append(
             RunPart(
                 f"{trace:032x}", process, timeline.service, environment,
-                tuple(_top(span, timeline) for span in tops), _ids(spans), sum(span.events for span in spans),
-                sum(errors.get(span.number, 0) for span in spans) if errors else 0, len(spans), health.of(trace),
+                tuple(_top(span, timeline) for span in tops), _ids(spans), sum([span.events for span in spans]),
+                own_errors, len(spans), health.of(trace),
             )
         )  # fmt: skip
     return parts
@@ -206,6 +207,8 @@ def _telling(tops: list[SpanRef]) -> list[SpanRef]:
     without a parent is one for certain, so none after it counts; of those with one parent
     the first stands for all. Those of role ``run`` go before others, so each role has its own.
     """
+    if len(tops) == 1:
+        return tops
     kept: list[SpanRef] = []
     for is_run in (True, False):
         parents: set[int] = set()
@@ -365,11 +368,11 @@ def merge(parts: Sequence[RunPart], heads: Mapping[str, Mapping[str, Any]]) -> W
     if len(parts) > 1:
         parts = sorted(parts, key=lambda part: (_number(heads[part.process].get("wall_ns")), part.process))
         offsets = wall_offsets(heads[part.process] for part in parts)
-        shifts = [
-            offset - wall_offset(heads[part.process]) for offset, part in zip(offsets, parts, strict=True)
-        ]
+        shifts = [offset - wall_offset(heads[part.process]) for offset, part in zip(offsets, parts, strict=True)]
         tops = [
-            (top.start_ns + shift, i, top) for i, (part, shift) in enumerate(zip(parts, shifts, strict=True)) for top in part.tops
+            (top.start_ns + shift, i, top)
+            for i, (part, shift) in enumerate(zip(parts, shifts, strict=True))
+            for top in part.tops
         ]
         tops.sort(key=lambda found: (found[0], found[1], found[2].number))
         recorded = frozenset[int]().union(*(part.span_ids for part in parts))

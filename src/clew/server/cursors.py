@@ -23,7 +23,7 @@ def encode(kind: str, *values: str | int) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(cursor: str, kind: str, *types: type[str] | type[int]) -> list[Any]:
+def decode(cursor: str, kind: str, *types: type[str | int]) -> list[Any]:
     """Return the values of a cursor.
 
     Args:

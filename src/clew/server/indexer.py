@@ -11,6 +11,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import numpy as np
 from sqlalchemy.exc import DBAPIError
 
@@ -157,4 +158,7 @@ def _bounded(number: int) -> int:
 
 
 def _dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, in a name that a program gave
+        return json.dumps(value, separators=(",", ":"))

@@ -27,9 +27,7 @@ class Page(NamedTuple):
     after: int | None
 
 
-def list_findings(
-    store: Store, conditions: Sequence[ColumnElement[bool]], *, after: int | None, limit: int
-) -> Page:
+def list_findings(store: Store, conditions: Sequence[ColumnElement[bool]], *, after: int | None, limit: int) -> Page:
     """Return a page of findings.
 
     Args:
@@ -47,9 +45,7 @@ def list_findings(
     )
     with store.engine.connect() as connection:
         rows = connection.execute(query).all()
-    found = [
-        json.loads(row.document) | {"run": row.run_id or None, "process": row.process_id} for row in rows[:limit]
-    ]
+    found = [json.loads(row.document) | {"run": row.run_id or None, "process": row.process_id} for row in rows[:limit]]
     return Page(found, rows[limit - 1].id if len(rows) > limit else None)
 
 

@@ -35,7 +35,9 @@ MakeClient = Callable[..., TestClient]
 NOBODY = "0" * 32
 
 
-def shop(name: str, *, process_id: int, trace: int, at_us: int = 0, took_us: int = 900, outcome: Outcome = Outcome.OK) -> Process:
+def shop(
+    name: str, *, process_id: int, trace: int, at_us: int = 0, took_us: int = 900, outcome: Outcome = Outcome.OK
+) -> Process:
     """A process with one run."""
     process = Process(process_id, service="shop")
     process.span("unused")
@@ -157,7 +159,7 @@ def test_the_list_tells_what_the_reference_says(client: TestClient, three: dict[
         ("since:2200-01-01", []),
         ("since:1s", []),
         ("entry:named mode:live service:shop", ["Browse", "sell_all", "buy 100%"]),
-        ("env:\"'; drop table runs; --\"", []),
+        ('env:"\'; drop table runs; --"', []),
         ('name:"\0"', []),
     ],
 )
@@ -292,7 +294,9 @@ def test_the_tree_is_that_of_the_command_line(client: TestClient, three: dict[st
     assert error_of(client, f"/runs/{three['buy 100%']}/tree", root="../..")[0] == 422
 
 
-def test_runs_of_a_recording_are_those_of_the_command_line(own_client: TestClient, store: Store, tmp_path: Path) -> None:
+def test_runs_of_a_recording_are_those_of_the_command_line(
+    own_client: TestClient, store: Store, tmp_path: Path
+) -> None:
     """What is stored has the same runs as the recording it came from."""
     write_recording(tmp_path / "made.clew", 5_000, processes=2)
     put(store, tmp_path / "made.clew")

@@ -128,7 +128,9 @@ def test_parts_that_are_gone_are_removed(store: Store, tmp_path: Path) -> None:
 
     index_changed(store)
 
-    assert [row.run_id for row in rows_of(store, schema.run_parts)] == [row.run_id for row in rows_of(store, schema.runs)]
+    assert [row.run_id for row in rows_of(store, schema.run_parts)] == [
+        row.run_id for row in rows_of(store, schema.runs)
+    ]
     assert "9" * 32 not in {row.run_id for row in rows_of(store, schema.runs)}
 
 
