@@ -229,9 +229,7 @@ class ProcessParts:
         awaited = timeline.steps.awaited[pauses.before[at[others]]].astype(np.int64)
         spans = np.where(awaited > 0, 0, pauses.span[at[others]])
         effect = self._effect_labels(spans)
-        label[others] = np.where(
-            effect > 0, effect, self._labels.numbers(self._await_label, awaited)
-        )
+        label[others] = np.where(effect > 0, effect, self._labels.numbers(self._await_label, awaited))
         return label
 
     def _await_label(self, awaited: int) -> str:

@@ -446,4 +446,3 @@ class _Scopes:
         """Where the start of the process stands, or -1."""
         rows = np.flatnonzero(self._timeline.columns["kind"] == EventKind.LIFE_PROCESS_START)[:1].tolist()
         return rows[0] if rows else -1
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import webbrowser
@@ -21,6 +20,8 @@ from clew.store import keys
 from clew.store.store import Store
 
 if TYPE_CHECKING:
+    import argparse
+
     from clew.server.settings import Settings
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import threading
 import webbrowser
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clew.format.reader import open_recording
 from clew.server import settings as server_settings
@@ -18,6 +19,9 @@ from clew.server.indexer import index_changed
 from clew.server.logs import configure
 from clew.server.serving import bind, serve, url_of
 from clew.store.store import Store
+
+if TYPE_CHECKING:
+    import argparse
 
 PATIENCE_S = 3.0
 """How long the browser waits for the recording to be read: the page fills itself, but a full one looks better."""
@@ -42,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="clew-ui-"))  # for its owner only
         store = stack.enter_context(Store.open(str(Path(folder, "store"))))
         configure("WARNING")
-        follower = stack.enter_context(Follower(store, paths, lambda: index_changed(store)))
+        follower = stack.enter_context(Follower(store, paths, partial(index_changed, store)))
         app = create_app(store, settings=settings)
         url = url_of(listener)
 

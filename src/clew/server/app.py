@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from clew import __version__
-from clew.server import failures, health
+from clew.server import (
+    about,
+    admin,
+    artifacts,
+    edge,
+    events,
+    failures,
+    findings,
+    health,
+    ingest,
+    live,
+    page,
+    retention,
+    runs,
+    services,
+    source,
+    sql,
+    thread,
+    timeline,
+)
 from clew.server.boundary import Boundary
 from clew.server.context import Context
+from clew.server.library import Library
 from clew.server.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from clew.store.store import Store
 
-MODULES = (
-    "about", "runs", "events", "services", "findings", "sql", "timeline", "thread", "source",
-    "edge", "live", "ingest", "artifacts", "admin", "retention", "health",
+ROUTES = (
+    about, runs, events, services, findings, sql, timeline, thread, source,
+    live, ingest, edge, artifacts, retention, admin, health,
+    page,  # last: it takes what no other route does
 )  # fmt: skip
 
 
@@ -34,10 +54,10 @@ def create_app(store: Store, *, settings: Settings | None = None) -> FastAPI:
         settings: Limits, keys and origins.
     """
     settings = settings or Settings()
-    context = Context(store, _library(store), settings.is_loopback, settings)
+    context = Context(store, Library(store), settings.is_loopback, settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
         context.hub.close()
 
@@ -55,11 +75,8 @@ def create_app(store: Store, *, settings: Settings | None = None) -> FastAPI:
     app.state.context = context
     _watch(context)
     failures.install(app)
-    for name in MODULES:
-        router = _router(name)
-        if router is not None:
-            app.include_router(router)
-    app.include_router(import_module("clew.server.page").router)  # last: it takes what no other route does
+    for module in ROUTES:
+        app.include_router(module.router)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -70,22 +87,6 @@ def create_app(store: Store, *, settings: Settings | None = None) -> FastAPI:
         )
     app.add_middleware(Boundary, context=context)
     return app
-
-
-def _router(name: str) -> Any:
-    try:
-        return import_module(f"clew.server.{name}").router
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("clew."):
-            raise
-        return None
-
-
-def _library(store: Store) -> Any:
-    try:
-        return import_module("clew.server.library").Library(store)
-    except ModuleNotFoundError:
-        return None
 
 
 def _watch(context: Context) -> None:

@@ -82,7 +82,7 @@ class Boundary:
         try:
             self._check(scope, exchange.headers)
             await self._app(scope, gate, exchange.send)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  nothing may leave without an answer
             await self._fail(exchange, error)
         finally:
             self._active -= 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from clew.model.errors import ClewError
 from clew.server.errors import HttpError
@@ -184,7 +185,7 @@ class Hub:
             await asyncio.sleep(INTERVAL_S)
             try:
                 change = await asyncio.to_thread(changes_since, self._store, self._revision)
-            except (sa.exc.SQLAlchemyError, ClewError) as error:
+            except (SQLAlchemyError, ClewError) as error:
                 # The database is away: followers hear of what changed when it is back.
                 log(logging.WARNING, "changes cannot be read", problem=str(error).splitlines()[0])
                 await asyncio.sleep(PAUSE_S)

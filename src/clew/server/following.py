@@ -44,7 +44,7 @@ class Follower:
         damaged: Chunks that could not be read, and were left out.
     """
 
-    def __init__(self, store: Store, recordings: Sequence[Path], index: Callable[[], None]) -> None:
+    def __init__(self, store: Store, recordings: Sequence[Path], index: Callable[[], object]) -> None:
         self.is_read = threading.Event()
         self.damaged = 0
         self._store = store

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
 from clew.model.errors import ClewError
@@ -64,7 +65,7 @@ def check(context: Context) -> dict[str, dict[str, Any]]:
 def _catalog(context: Context) -> dict[str, Any]:
     try:
         leases.take(context.store, PROBE, PROBE, READY_S)
-    except (sa.exc.SQLAlchemyError, ClewError, OSError) as error:
+    except (SQLAlchemyError, ClewError, OSError) as error:
         problem = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         return {"status": "failed", "problem": f"it cannot be written to: {problem}"}
     return {"status": "ok"}
@@ -124,7 +125,7 @@ def _number(context: Context, query: sa.Select[Any]) -> float:
     try:
         with context.store.engine.connect() as connection:
             return float(connection.execute(query).scalar() or 0)
-    except (sa.exc.SQLAlchemyError, OSError):
+    except (SQLAlchemyError, OSError):
         return float("nan")
 
 

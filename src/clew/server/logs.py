@@ -42,7 +42,7 @@ def configure(level: str) -> None:
         logger.setLevel(level)
     logging.getLogger("uvicorn.access").disabled = True  # the application logs requests itself, with more in it
     # "Started server process", "Waiting for application startup": the command says what matters.
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger("clew").level))
 
 
 def log(

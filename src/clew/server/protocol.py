@@ -35,19 +35,22 @@ def protocol_class(head_s: float) -> type[asyncio.Protocol]:
         """Closes a connection on which the head of a request does not come to its end."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
+            parent: Any = super()
+            parent.__init__(*args, **kwargs)
             self._head_timer: TimerHandle | None = None
             self._head_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             """Begin to wait for the first head."""
-            super().connection_made(transport)
+            parent: Any = super()
+            parent.connection_made(transport)
             self._head_timer = self.loop.call_later(head_s, self._give_up)
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Wait no longer."""
             self._end_wait()
-            super().connection_lost(exc)
+            parent: Any = super()
+            parent.connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             """Hand on what came; note whether it ends a head."""
@@ -55,7 +58,8 @@ def protocol_class(head_s: float) -> type[asyncio.Protocol]:
             was_between = before is None or before.response_complete
             if was_between and self._head_timer is None:
                 self._head_timer = self.loop.call_later(head_s, self._give_up)
-            super().data_received(data)
+            parent: Any = super()
+            parent.data_received(data)
             if self.cycle is not before:
                 self._end_wait()
             elif was_between:

@@ -136,7 +136,7 @@ def test_a_database_that_goes_away_and_comes_back_loses_nothing(
     try:
         await_true(lambda: len(acknowledged) == 3)
         postgresql.crash()
-        assert refused.wait(30)
+        assert refused.wait(60)
         ready = httpx.get(f"{server.url}/health/ready", timeout=30)
         postgresql.start()
         before = dict(acknowledged)
@@ -157,7 +157,7 @@ def test_a_database_that_goes_away_and_comes_back_loses_nothing(
             assert set(range(1, last + 1)) <= set(stored)
 
 
-def await_true(is_so: Callable[[], bool], seconds: float = 30) -> None:
+def await_true(is_so: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline

@@ -13,8 +13,9 @@ import pytest
 import zstandard
 from starlette.testclient import TestClient
 from tests.integration.server.conftest import MakeClient
-from tests.support.chunks import PROCESS_ID, event_body, json_body, stored_data
+from tests.support.chunks import PROCESS_ID, event_body, json_body
 
+from clew.convert.stored import streams_of
 from clew.format.chunk import HEADER_SIZE, ChunkType
 from clew.store.store import Store
 
@@ -26,7 +27,8 @@ def send(client: TestClient, body: bytes, **headers: str) -> Any:
 
 
 def seqs_of(store: Store) -> list[int]:
-    return sorted(stored_data(store).columns["seq"])
+    (stream,) = streams_of(store, [PROCESS_ID])
+    return sorted(map(int, stream.data.columns["seq"]))
 
 
 def code_of(response: httpx.Response) -> str:

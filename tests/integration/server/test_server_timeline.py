@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, update
+from tests.support.recordings import WALL_NS, Process, write
+from tests.unit.test_causes import Handover
 
 from clew.analysis.runs import runs_of
 from clew.analysis.timeline import timelines_of
 from clew.convert.columns import MEDIA_TYPE, decode_columns
 from clew.format.reader import open_recording
+from clew.model.kinds import EventKind, SpanRole
 from clew.server import library as library_module
 from clew.server.errors import HttpError
 from clew.server.library import Library
@@ -21,9 +24,6 @@ from clew.store import schema
 from clew.store.ingest import check_chunks
 from clew.store.store import Store
 from clew.store.writer import IngestRequest
-from clew.model.kinds import EventKind, SpanRole
-from tests.support.recordings import WALL_NS, Process, write
-from tests.unit.test_causes import Handover
 
 KEY = "k" * 40
 RUN = f"{7:016x}{9:016x}"
@@ -46,9 +46,7 @@ def put(store: Store, folder: Path) -> None:
             )  # fmt: skip
             for position in {span.process for span in run.spans}:
                 process = timelines[position].stream.id
-                connection.execute(
-                    insert(schema.run_parts).values(run_id=run.id, process_id=process, document="{}")
-                )
+                connection.execute(insert(schema.run_parts).values(run_id=run.id, process_id=process, document="{}"))
 
 
 class Bank(Handover):
