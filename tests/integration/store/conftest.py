@@ -20,8 +20,10 @@ BACKENDS = ("sqlite", "postgresql", "s3")
 def postgresql_url() -> Iterator[str]:
     """The address of a PostgreSQL server of our own, without the name of a database."""
     # Not in pytest's folder: started as root, the server runs as another user, who must reach its
-    # data, and each pytest that starts closes the folder of all of them to others.
-    with tempfile.TemporaryDirectory(prefix="clew-pg-", ignore_cleanup_errors=True) as folder:
+    # data, and each pytest that starts closes the folder of all of them to others. In memory,
+    # because it must start within 10 s and waits for the disk a hundred times until then.
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="clew-pg-", dir=place, ignore_cleanup_errors=True) as folder:
         yield from _serve_postgresql(Path(folder))
 
 
