@@ -6,17 +6,17 @@ from random import Random
 
 import numpy as np
 import pytest
+from tests.support.recordings import Process, write
 
 from clew.analysis.block_parts import BlockKind, BlockState
 from clew.analysis.blocks import picture_of
 from clew.analysis.lanes import MAX_ALIKE
 from clew.analysis.marks import MarkKind
 from clew.analysis.timeline import timelines_of
-from clew.convert.timeline_columns import BLOCKS, MARKS, encode_timeline
 from clew.convert.columns import decode_columns
+from clew.convert.timeline_columns import BLOCKS, MARKS, encode_timeline
 from clew.format.reader import open_recording
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
-from tests.support.recordings import Process, write
 
 RUN = f"{7:016x}{9:016x}"
 US = 1000
@@ -95,7 +95,9 @@ def test_a_block_knows_what_enabled_it(tmp_path, handover):
     """The waiting task by the release, a task by its creator, both in the step it happened in."""
     picture = drawn(tmp_path, handover)
     names = described(picture)
-    wakers = {names[i][:4]: names[waker] if waker >= 0 else None for i, waker in enumerate(picture.blocks.waker.tolist())}
+    wakers = {
+        names[i][:4]: names[waker] if waker >= 0 else None for i, waker in enumerate(picture.blocks.waker.tolist())
+    }
 
     assert wakers["WAIT", "wait lock Bank.lock", 25, 35] == ("STEP", "a", 30, 40, 1)
     assert wakers["STEP", "b", 45, 50] == ("STEP", "a", 30, 40, 1)
@@ -334,7 +336,9 @@ def scrambled(seed):
     process.end = random.choice([None, {"reason": "exit"}, {"exit": -9, "dropped": 5}])
     kinds = [EntityKind.TASK, EntityKind.THREAD, EntityKind.LOCK, EntityKind.PROCESS, EntityKind.QUEUE]
     for i in range(random.randint(0, 12)):
-        process.entity(random.choice(kinds), f"e{i}", type_name="f", parent=random.randint(0, 14), span=random.randint(0, 5))
+        process.entity(
+            random.choice(kinds), f"e{i}", type_name="f", parent=random.randint(0, 14), span=random.randint(0, 5)
+        )
     for i in range(random.randint(0, 5)):
         process.span(f"s{i}", parent=random.randint(0, 5), role=SpanRole(random.randint(0, 1)), op=random.choice([0, 32]),
                      span_id=random.randint(1, 9), parent_span_id=random.randint(0, 9))  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from tests.support.recordings import Process, write
+from tests.unit.test_blocks import scrambled
 
 from clew.analysis.causes import Causes
 from clew.analysis.links import Links
@@ -12,8 +14,6 @@ from clew.analysis.sentences import sentence_of
 from clew.analysis.timeline import timelines_of
 from clew.format.reader import open_recording
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind
-from tests.support.recordings import Process, write
-from tests.unit.test_blocks import scrambled
 
 MS = 1000
 
@@ -110,7 +110,10 @@ def test_events_that_cause_one_another_end_the_thread(tmp_path):
 
     steps, begins = told(tmp_path, process, first)
 
-    assert ([text for text, _ in steps], begins) == (["MainThread did not handle B", "MainThread raised A"], "not-recorded")
+    assert ([text for text, _ in steps], begins) == (
+        ["MainThread did not handle B", "MainThread raised A"],
+        "not-recorded",
+    )
 
 
 def test_a_long_thread_is_cut_at_its_beginning(tmp_path):
@@ -233,7 +236,14 @@ def test_every_kind_of_event_has_a_sentence(tmp_path):
 
     sentences = {kind.slug: sentence_of(timelines[0], row) for row, kind in enumerate(EventKind)}
 
-    without = {"life.process_start", "life.process_end", "gap.dropped", "life.thread_end", "life.task_end", "life.task_cancel"}
+    without = {
+        "life.process_start",
+        "life.process_end",
+        "gap.dropped",
+        "life.thread_end",
+        "life.task_end",
+        "life.task_cancel",
+    }
     assert [slug for slug, text in sentences.items() if "Task-A" not in text and slug not in without] == []
     assert [text for text in sentences.values() if "  " in text or "_" in text] == []
 

@@ -115,12 +115,12 @@ class ProcessParts:
         self._causing.append(causing)
         count, shift = len(start), self.timeline.shift_ns
         # Narrow from here on: a million blocks are moved several times.
-        wide: tuple[NDArray[Any], ...] = (row, label, place, scope, seq, end_seq)
-        row, label, place, scope, seq, end_seq = (column.astype(np.uint32) for column in wide)
+        narrow: list[Any] = [column.astype(np.uint32) for column in (row, label, place, scope, seq, end_seq)]
+        rows, labels, places, scopes, seqs, end_seqs = narrow
         return Part(
-            start + shift, np.maximum(start, end) + shift, row, np.full(count, kind, np.uint8), state.astype(np.uint8),
-            label, place, np.full(count, self._position, np.uint16), scope, seq, end_seq, np.full(count, -1, np.int32),
-            np.zeros(count, np.uint8) if depth is None else depth.astype(np.uint8),
+            start + shift, np.maximum(start, end) + shift, rows, np.full(count, kind, np.uint8), state.astype(np.uint8),
+            labels, places, np.full(count, self._position, np.uint16), scopes, seqs, end_seqs,
+            np.full(count, -1, np.int32), np.zeros(count, np.uint8) if depth is None else depth.astype(np.uint8),
         )  # fmt: skip
 
     def _seq(self, rows: Numbers) -> Numbers:
@@ -339,7 +339,8 @@ class ProcessParts:
         result[is_itself] = -1
         arrivals = links.arrivals(self._position)
         at = positions_of(arrivals.rows, causing)
-        for process in sorted(set(arrivals.processes.tolist())):
+        others: list[int] = np.unique(arrivals.processes).tolist()
+        for process in others:
             blocks = np.flatnonzero(at >= 0)
             blocks = blocks[arrivals.processes[at[blocks]] == process]
             result[blocks] = parts[process].block_of_events(arrivals.sources[at[blocks]], bases[process])

@@ -24,13 +24,13 @@ from clew.analysis.block_parts import Part, ProcessParts
 from clew.analysis.lanes import Lanes, lanes_of
 from clew.analysis.links import Links
 from clew.analysis.marks import Marks, marks_of
+from clew.analysis.packing import by_start
 from clew.analysis.runs import events_of_run
 from clew.analysis.texts import Texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
 
 
@@ -82,7 +82,7 @@ def picture_of(timelines: list[ProcessTimeline], run_id: str, origin_ns: int, li
     for part in parts:
         part.blocks.waker[:] = part.wakers(parts, bases, links)
     joined = _joined([part.blocks for part in parts])
-    order = _by_start(joined.start, joined.end)
+    order = by_start(joined.start, joined.end)
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
     columns: list[Any] = [column[order] for column in joined]
@@ -109,18 +109,3 @@ def _joined(parts: list[Part]) -> Part:
         return parts[0]
     columns: list[Any] = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
     return Part(*(columns or [np.empty(0, np.int64)] * len(Part._fields)))
-
-
-def _by_start(starts: Numbers, ends: Numbers) -> Numbers:
-    """Return the order by start, longer first."""
-    order = np.argsort(starts, kind="stable")
-    ordered = starts[order]
-    is_tie = np.zeros(len(order), bool)
-    same = ordered[1:] == ordered[:-1]
-    is_tie[1:] |= same
-    is_tie[:-1] |= same
-    # Few begin at one instant: only those are sorted once more.
-    at = np.flatnonzero(is_tie)
-    tied = order[at]
-    order[at] = tied[np.lexsort((-ends[tied], starts[tied]))]
-    return order

@@ -238,7 +238,7 @@ class Causes:
             return self._lost(process) if cause and timeline.row_of(cause) < 0 else None
         kind = self._timelines[wake.process].columns["kind"][wake.row]
         if wake.how == "event" and kind in (EventKind.LIFE_TASK_START, EventKind.LIFE_THREAD_START):
-            return _Next(wake.process, wake.row, "spawn", why_now=False)
+            return None  # nothing held it up: it goes on from the span it is in, or its start
         if wake.how == "event" and not self._is_from_socket(wake.process, wake.row):
             how: How = "wake" if wake.process == process else "remote"
             return _Next(wake.process, wake.row, how, why_now=True)

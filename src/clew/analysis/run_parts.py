@@ -23,7 +23,7 @@ import binascii
 from array import array
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from clew.analysis.runs import SpanRef
     from clew.analysis.timeline import ProcessTimeline
 
+MAX_HOOKS = 200
+"""Characters of the names of hooks that are told."""
 VERSION = 1
 """Of the documents: a part of another version is worked out again."""
 MAX_TOPS = 16
@@ -65,7 +67,7 @@ class Reason(NamedTuple):
     """Why a run is incomplete; ``text_of`` says it."""
 
     slug: str
-    count: int = 0
+    number: int = 0
     detail: str = ""
 
 
@@ -255,7 +257,8 @@ class _Health:
         self._gaps = _gaps(timeline)
         self._undefined = _undefined(timeline, by_trace)
         problems: Any = timeline.end.get("problems")
-        self._hooks = ", ".join(sorted(map(str, problems)))[:200] if isinstance(problems, dict) else ""
+        hooks = cast("dict[object, object]", problems) if isinstance(problems, dict) else {}
+        self._hooks = ", ".join(sorted(map(str, hooks)))[:MAX_HOOKS]
         self._is_cut = not timeline.is_running and not timeline.ended_orderly
 
     def of(self, trace: int) -> tuple[Reason, ...]:
@@ -343,14 +346,14 @@ def text_of(reason: Reason, name: str) -> str:
         reason: Why.
         name: The service, or whatever tells where.
     """
-    some = f"{reason.count:,} event{'' if reason.count == 1 else 's'}"
+    some = f"{reason.number:,} event{'' if reason.number == 1 else 's'}"
     texts = {
         "dropped-events": f"{some} of {name} came faster than they could be written, and are missing",
         "process-cut": f"{name} was killed or crashed before it said how this ended",
         "hooks-off": f"clew switched off some of its hooks in {name} ({reason.detail}): what they record is missing",
         "definitions-missing": f"{some} of {name} name something whose definition never came",
         "parent-not-recorded": f"{reason.detail or name} was called by something that is not recorded",
-        "silent": f"nothing came from {name} for {reason.count:,} s, though it has not ended",
+        "silent": f"nothing came from {name} for {reason.number:,} s, though it has not ended",
     }
     return texts.get(reason.slug, reason.slug)
 

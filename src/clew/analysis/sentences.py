@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.analysis.marks import error_text
 from clew.analysis.run_nodes import message_of
-from clew.analysis.words import duration
+from clew.analysis.words import duration, short_type
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, slug_of
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def name_of_entity(timeline: ProcessTimeline, entity: int) -> str:
     if row[1] in (EntityKind.TASK, EntityKind.THREAD):
         return timeline.name_of(entity)
     label = timeline.label_of(entity).removesuffix(f" #{entity}")
-    return row[2] or f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
+    return short_type(row[2]) or f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
 
 
 _STARTING = (Operation.SUBPROCESS, Operation.FORK, Operation.SPAWN, Operation.EXEC)

@@ -56,7 +56,7 @@ def index_changed(store: Store) -> int:
             done += index_process(store, process_id)
         except (DBAPIError, StoreUnavailableError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, other processes are not to wait for its mending
             log(logging.ERROR, "a process cannot be indexed", process=process_id, error=error)
             with store.write() as connection:
                 run_index.set_indexed(connection, process_id, revision)

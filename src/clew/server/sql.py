@@ -21,7 +21,7 @@ from clew.store import run_list
 from clew.store.surface import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 router = APIRouter(prefix="/api/v1", tags=["sql"], dependencies=[require(Role.VIEWER)])
 
@@ -81,7 +81,7 @@ def list_tables(context: Shared) -> Response:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def _turn() -> Generator[None]:
     if not _TURNS.acquire(timeout=PATIENCE_S):
         raise HttpError(
             "sql-busy",

@@ -252,7 +252,8 @@ def test_a_view_is_loaded_once_however_many_ask(store, tmp_path, monkeypatch):
         each.join(20)
 
     assert len(loads) == 1
-    assert len({id(view) for view in views}) == 1 and len(views) == 4
+    assert len(views) == 4
+    assert len({id(view) for view in views}) == 1
 
 
 def test_a_view_is_replaced_when_a_process_sent_more(store, tmp_path):
