@@ -43,7 +43,7 @@ def caller() -> Process:
     attrs = {
         "type": "KeyError", "message": "no cart", "stack": [site, 999, "x"], "artifacts": [HASH, "nonsense"],
         "chain": [{"relation": "cause", "type": "OSError", "message": "gone", "stack": [site]}, "nonsense"],
-        "huge": 1 << 70, "half": "\ud800",
+        "huge": 1 << 70, "half": "\ud800", "none": float("inf"),
     }  # fmt: skip
     process.event(130, K.ERROR_RAISED, task, span=buy, site=site, attrs=attrs)
     process.event(140, K.LOG_RECORD, task, span=buy, arg=20, attrs={"message": "100% _done_"})
@@ -212,7 +212,7 @@ def test_an_event_in_detail(client: TestClient) -> None:
         ("process", "shop"), ("thread", "MainThread"), ("task", "checkout (Task-7)"),
     ]  # fmt: skip
     assert detail["artifacts"] == [HASH]
-    assert (event["attrs"]["huge"], event["attrs"]["half"]) == (1 << 70, "\ud800")
+    assert [event["attrs"][name] for name in ("huge", "half")] == [1 << 70, "\ud800"]
 
 
 def test_what_an_event_enabled_is_told_across_processes(client: TestClient) -> None:
