@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from clew.format.stream_data import StreamData
 
-METHOD = """Recordings are sent through the store's own ingest and compacted. A run of 10,000 events lies in a process among nine others, interleaved with the runs beside it (`benchmarks/synthetic.py`, in which 1,260 neighbouring spans are made one run).
+METHOD = """Recordings are sent through the store's own ingest and compacted. A run of 10,000 events lies in a process among nine others, interleaved with the runs beside it (`benchmarks/synthetic.py`, in which 3,000 neighbouring spans are made one run).
 All columns of `events` are fetched as Arrow, or grouped by the name of what they are about; opening the tables is included. The peers hold the same events with their names in each row: SQLite with an index on the run, and one Parquet file of DuckDB's, opened likewise.
 All files are in the page cache; DuckDB has two threads."""
 SPANS_OF_RUN = 3000
@@ -161,7 +161,7 @@ def _content(process_id: int, head: dict[str, Any], data: StreamData, process: i
 def _export(store: Store, folder: Path) -> None:
     """Write the same events for the peers."""
     with open_surface(store, used={"events", *RUN_COLUMNS.split(", ")}, memory_limit="8GB") as surface:
-        found = surface.connection.execute(f"select {RUN_COLUMNS} from events")
+        found = surface.connection.sql(f"select {RUN_COLUMNS} from events")
         reader = found.to_arrow_reader(100_000)
         database = sqlite3.connect(folder / "peer.db")
         database.execute(f"create table events ({RUN_COLUMNS})")
@@ -178,7 +178,7 @@ def _export(store: Store, folder: Path) -> None:
 
 def _clew_run(store: Store, run: str) -> int:
     with open_surface(store, run=run, used={"events", *RUN_COLUMNS.split(", ")}) as surface:
-        return surface.connection.execute(f"select {RUN_COLUMNS} from events").to_arrow_table().num_rows
+        return surface.connection.sql(f"select {RUN_COLUMNS} from events").to_arrow_table().num_rows
 
 
 def _sqlite(folder: Path, statement: str) -> int:
@@ -192,7 +192,7 @@ def _sqlite(folder: Path, statement: str) -> int:
 def _duckdb(folder: Path, statement: str) -> int:
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"create view events as select * from '{folder / 'peer.parquet'}'")
-        return connection.execute(statement).to_arrow_table().num_rows
+        return connection.sql(statement).to_arrow_table().num_rows
 
 
 def _timed(call: Callable[[], int]) -> dict[str, float]:

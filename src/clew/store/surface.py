@@ -239,7 +239,7 @@ class _Builder:
         self._pending: Tables = {}
         self._files: dict[str, list[str]] = {}
         self._only = ""
-        self._made = {"run_spans", "spans_of_run", "bounds"}
+        self._made = {"bounds", "sought_spans"}
 
     def build(self, processes: Iterable[str] | None) -> None:
         """Make everything that is used, and lock the door."""
@@ -317,7 +317,13 @@ class _Builder:
             table = name.removeprefix("pending_")
             self._keep(f"internal.{name}", self._pending[table] if self._pending else SCHEMAS[table].empty_table())
         elif name in texts.DEFINITIONS:
-            self._view(f"internal.{name}", self._definitions(name, texts.DEFINITIONS[name]))
+            text = self._definitions(name, texts.DEFINITIONS[name])
+            if name == "spans" and self._run is not None:
+                # They are few, and are looked at again and again.
+                self._view("internal.sought_spans", text)
+                self._connection.execute("create table internal.spans as from internal.sought_spans")
+            else:
+                self._view(f"internal.{name}", text)
         elif name == "raw_events":
             self._view("internal.raw_events", self._union("events", _EVENT_COLUMNS))
         elif name == "raw_late":
@@ -369,7 +375,7 @@ class _Builder:
             return "name is not null"
         trace = int(self._run, 16)
         high, low = signed(trace >> 64), signed(trace & (1 << 64) - 1)
-        return f"name is not null and trace_high = {high} and trace_low = {low}"
+        return f"trace_high = {high} and trace_low = {low} and name is not null"
 
     def _in_order(self, name: str) -> list[str]:
         """Return the files of a table, those of earlier events of a process first."""
@@ -389,16 +395,13 @@ class _Builder:
 
     def _of_run(self) -> str:
         """Return the query of the events of the run, which reads as little as it can."""
-        self._connection.execute("create table internal.run_spans (process bigint, id uinteger)")
-        self._view("internal.spans_of_run", "select process, id from internal.spans")
-        self._connection.execute("insert into internal.run_spans from internal.spans_of_run")
         self._view(
             "internal.bounds",
             "select process, min(first_seq), max(last_seq) from internal.places "
-            "where (process, id) in (select (process, id) from internal.run_spans) group by process order by process",
+            "where (process, id) in (select (process, id) from internal.spans) group by process order by process",
         )
         bounds = self._connection.execute("from internal.bounds").fetchall()
-        inside = "(process, in_span) in (select (process, id) from internal.run_spans)"
+        inside = "(process, in_span) in (select (process, id) from internal.spans)"
         if not bounds:
             return "select * from internal.raw_events where false"
         if len(bounds) > _MAX_BRANCHES:
