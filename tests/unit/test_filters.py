@@ -120,16 +120,22 @@ def test_a_mistake_is_named_with_its_place_and_a_way_out(text: str, offset: int,
     assert said in str(caught.value)
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=60) | st.text('service:dur"-><=.,*\\ 1s', max_size=40))
+@given(
+    st.text(alphabet=st.characters(exclude_categories=()), max_size=60)
+    | st.text('service:dur"-><=.,*\\ 1s', max_size=40)
+)
 def test_any_text_is_a_filter_or_a_mistake_and_survives_being_written(text: str) -> None:
     """Nothing but FilterError is raised, and terms that are written and read again are the same."""
     try:
         terms = parse(text, FIELDS)
     except FilterError as error:
-        assert 0 <= error.offset <= len(text)
-        return
+        terms, offset = (), error.offset
+    else:
+        offset = 0
 
     again = parse(to_text(terms, FIELDS), FIELDS)
+
+    assert 0 <= offset <= len(text)
 
     assert [(t.field, t.values, t.is_negated) for t in again] == [(t.field, t.values, t.is_negated) for t in terms]
 
@@ -142,7 +148,9 @@ bounds = st.builds(Bounds, ends, ends).filter(lambda found: found != Bounds(None
 @given(
     st.lists(
         st.builds(lambda value, no: Term("", (value,), no), values, st.booleans())
-        | st.builds(lambda some, no: Term("service", tuple(some), no), st.lists(values, min_size=1, max_size=3), st.booleans())
+        | st.builds(
+            lambda some, no: Term("service", tuple(some), no), st.lists(values, min_size=1, max_size=3), st.booleans()
+        )
         | st.builds(lambda some: Term("dur", tuple(some)), st.lists(bounds, min_size=1, max_size=3))
         | st.builds(lambda some: Term("events", tuple(some)), st.lists(bounds, min_size=1, max_size=3)),
         max_size=6,

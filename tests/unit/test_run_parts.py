@@ -144,7 +144,10 @@ def test_health_names_events_lost_during_the_run_only(tmp_path: Path) -> None:
 
     assert runs["before"] == ()
     assert runs["during"] == (
-        {"reason": "dropped-events", "text": "7 events of bank came faster than they could be written, and are missing"},
+        {
+            "reason": "dropped-events",
+            "text": "7 events of bank came faster than they could be written, and are missing",
+        },
     )
 
 

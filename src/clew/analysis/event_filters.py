@@ -170,7 +170,8 @@ _VOCABULARIES: dict[str, Vocabulary] = {"kind": EventKind, "op": Operation, "out
 def _each(numbers: NDArray[Any], value_of: Callable[[int], Any], dtype: type) -> NDArray[Any]:
     """Return the value of each number, worked out once for each different one."""
     found, inverse = np.unique(numbers, return_inverse=True)
-    return np.array([value_of(number) for number in found.tolist()], dtype)[inverse.reshape(-1)]
+    values: list[Any] = [value_of(number) for number in found.tolist()]
+    return np.array(values, dtype)[inverse.reshape(-1)]
 
 
 def _names(timeline: ProcessTimeline, entity: int) -> tuple[str, ...]:

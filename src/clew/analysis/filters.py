@@ -1,12 +1,12 @@
-"""Which rows does a filter mean? The words of a filter box, parsed.
+r"""Which rows does a filter mean? The words of a filter box, parsed.
 
 A filter is terms with blanks between them, all of which must hold:
 
     service:bank status:failed,lost dur:>1s -name:"GET /health" transfer
 
 ``field:value`` compares a field, anything else is free text. ``-`` before a term negates it.
-A value in double quotes may hold blanks, commas and colons (``\\"`` and ``\\\\`` inside them);
-``*`` stands for any characters, ``\\*`` in quotes for itself; commas part alternatives. Numbers,
+A value in double quotes may hold blanks, commas and colons (``\"`` and ``\\`` inside them);
+``*`` stands for any characters, ``\*`` in quotes for itself; commas part alternatives. Numbers,
 durations and times take ``>``, ``>=``, ``<``, ``<=`` before them, or are a range ``1s..2s``, whose
 ends belong to it and either of which may be left out.
 
@@ -289,10 +289,7 @@ def _bounds(name: str, field: Field, piece: _Piece) -> Bounds:
 
 
 def _number(name: str, field: Field, text: str, piece: _Piece) -> int:
-    if field.kind is Kind.NUMBER:
-        number = int(text) if _NUMBER.fullmatch(text) else None
-    else:
-        number = parse_duration(text)
+    number = _parse_number(text) if field.kind is Kind.NUMBER else parse_duration(text)
     if number is None or abs(number) >= LARGEST:
         is_bare = field.kind is Kind.DURATION and _NUMBER.fullmatch(text)
         raise FilterError(
@@ -305,6 +302,10 @@ def _number(name: str, field: Field, text: str, piece: _Piece) -> int:
 
 
 _EXAMPLE = {Kind.NUMBER: "100", Kind.DURATION: "250ms", Kind.SINCE: "2h", Kind.TEXT: "text"}
+
+
+def _parse_number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def parse_duration(text: str) -> int | None:

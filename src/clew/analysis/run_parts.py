@@ -23,7 +23,7 @@ import binascii
 from array import array
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from clew.analysis.runs import SpanRef
     from clew.analysis.timeline import ProcessTimeline
 
+MAX_HOOKS = 200
+"""Characters of the names of hooks that are told."""
 VERSION = 1
 """Of the documents: a part of another version is worked out again."""
 MAX_TOPS = 16
@@ -65,7 +67,7 @@ class Reason(NamedTuple):
     """Why a run is incomplete; ``text_of`` says it."""
 
     slug: str
-    count: int = 0
+    number: int = 0
     detail: str = ""
 
 
@@ -179,11 +181,12 @@ def parts_of(timeline: ProcessTimeline) -> list[RunPart]:
     parts: list[RunPart] = []
     for trace, spans in sorted(by_trace.items()):
         tops = _telling(sorted(tops_of(spans), key=_START))
+        own_errors = sum([errors.get(span.number, 0) for span in spans]) if errors else 0
         parts.append(
             RunPart(
                 f"{trace:032x}", process, timeline.service, environment,
-                tuple(_top(span, timeline) for span in tops), _ids(spans), sum(span.events for span in spans),
-                sum(errors.get(span.number, 0) for span in spans) if errors else 0, len(spans), health.of(trace),
+                tuple(_top(span, timeline) for span in tops), _ids(spans), sum([span.events for span in spans]),
+                own_errors, len(spans), health.of(trace),
             )
         )  # fmt: skip
     return parts
@@ -206,6 +209,8 @@ def _telling(tops: list[SpanRef]) -> list[SpanRef]:
     without a parent is one for certain, so none after it counts; of those with one parent
     the first stands for all. Those of role ``run`` go before others, so each role has its own.
     """
+    if len(tops) == 1:
+        return tops
     kept: list[SpanRef] = []
     for is_run in (True, False):
         parents: set[int] = set()
@@ -252,7 +257,8 @@ class _Health:
         self._gaps = _gaps(timeline)
         self._undefined = _undefined(timeline, by_trace)
         problems: Any = timeline.end.get("problems")
-        self._hooks = ", ".join(sorted(map(str, problems)))[:200] if isinstance(problems, dict) else ""
+        hooks = cast("dict[object, object]", problems) if isinstance(problems, dict) else {}
+        self._hooks = ", ".join(sorted(map(str, hooks)))[:MAX_HOOKS]
         self._is_cut = not timeline.is_running and not timeline.ended_orderly
 
     def of(self, trace: int) -> tuple[Reason, ...]:
@@ -340,14 +346,14 @@ def text_of(reason: Reason, name: str) -> str:
         reason: Why.
         name: The service, or whatever tells where.
     """
-    some = f"{reason.count:,} event{'' if reason.count == 1 else 's'}"
+    some = f"{reason.number:,} event{'' if reason.number == 1 else 's'}"
     texts = {
         "dropped-events": f"{some} of {name} came faster than they could be written, and are missing",
         "process-cut": f"{name} was killed or crashed before it said how this ended",
         "hooks-off": f"clew switched off some of its hooks in {name} ({reason.detail}): what they record is missing",
         "definitions-missing": f"{some} of {name} name something whose definition never came",
         "parent-not-recorded": f"{reason.detail or name} was called by something that is not recorded",
-        "silent": f"nothing came from {name} for {reason.count:,} s, though it has not ended",
+        "silent": f"nothing came from {name} for {reason.number:,} s, though it has not ended",
     }
     return texts.get(reason.slug, reason.slug)
 

@@ -247,6 +247,8 @@ def tops_of(spans: Sequence[SpanRef]) -> list[SpanRef]:
     Args:
         spans: All spans of one run in one process. Where each has a parent among them, each may have.
     """
+    if len(spans) == 1:
+        return list(spans)  # of a hundred thousand runs, most have one span
     own = {span.span_id for span in spans}
     tops = [span for span in spans if not span.parent_span_id or span.parent_span_id not in own]
     return tops or list(spans)
@@ -286,7 +288,7 @@ def _run(trace: int, spans: list[SpanRef], timelines: list[ProcessTimeline], err
 
 def _all_tops(ordered: list[SpanRef]) -> list[SpanRef]:
     if len(ordered) == 1:
-        return ordered  # of a hundred thousand runs, most have one span
+        return ordered
     by_process: dict[int, list[SpanRef]] = {}
     for span in ordered:
         by_process.setdefault(span.process, []).append(span)

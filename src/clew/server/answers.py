@@ -7,7 +7,8 @@ through these: a test holds the two against each other.
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from typing import Any, cast
 
 import msgspec
 from pydantic import BaseModel
@@ -20,8 +21,17 @@ def json_response(value: Any) -> Response:
         body = msgspec.json.encode(value)
     except (OverflowError, UnicodeEncodeError):
         # What programs say of themselves may hold numbers of any size, and half a surrogate pair.
-        body = json.dumps(value).encode()
+        body = json.dumps(_finite(value)).encode()
     return Response(body, media_type="application/json")
+
+
+def _finite(value: Any) -> Any:
+    """Return *value* without numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in cast("list[Any]", value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Reason(BaseModel):

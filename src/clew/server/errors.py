@@ -43,7 +43,7 @@ class HttpError(ClewError):
 def no_run(run: str) -> HttpError:
     """Return the error of an id of a run that nothing is stored of."""
     return HttpError(
-        "unknown-run",
+        "run-missing",
         f"there is no run {run}",
         "expected the id of a run that is stored",
         "GET /api/v1/runs lists them; it may have been deleted, or not be indexed yet",

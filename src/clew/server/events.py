@@ -154,7 +154,7 @@ def _find(view: RunView, process: str, seq: int) -> EventRef | None:
 
 def _no_event(event: str, run: str) -> HttpError:
     return HttpError(
-        "unknown-event",
+        "event-missing",
         f"run {run} has no event {event!r} in its processes",
         "expected PROCESS:SEQ of an event that is stored: 16 hexadecimal digits and a number",
         "GET /api/v1/runs/{run}/events lists them; it may have been dropped",

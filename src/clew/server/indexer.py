@@ -11,6 +11,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import numpy as np
 from sqlalchemy.exc import DBAPIError
 
@@ -55,7 +56,7 @@ def index_changed(store: Store) -> int:
             done += index_process(store, process_id)
         except (DBAPIError, StoreUnavailableError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, other processes are not to wait for its mending
             log(logging.ERROR, "a process cannot be indexed", process=process_id, error=error)
             with store.write() as connection:
                 run_index.set_indexed(connection, process_id, revision)
@@ -157,4 +158,7 @@ def _bounded(number: int) -> int:
 
 
 def _dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, in a name that a program gave
+        return json.dumps(value, separators=(",", ":"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
@@ -105,7 +105,7 @@ def _span(run: Run, span_id: str) -> SpanRef:
         if span.span_id == number:
             return span
     raise HttpError(
-        "unknown-span",
+        "span-missing",
         f"no span of run {run.id} has the id {span_id}",
         "expected the id of one of its spans",
         "POST /api/v1/sql with 'select id, name from spans' lists them",
@@ -148,7 +148,7 @@ def _processes_json(store: Store, view: RunView) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for summary, timeline in zip(processes_of(view.timelines), view.timelines, strict=True):
         row, head = stored.get(summary.process), timeline.stream.process
-        parent: Any = head.get("parent")
+        parent: object = head.get("parent")
         found.append(
             {
                 "process": summary.process,
@@ -167,7 +167,7 @@ def _processes_json(store: Store, view: RunView) -> list[dict[str, Any]]:
                 "dropped": summary.dropped,
                 "tasks": summary.tasks,
                 "threads": summary.threads,
-                "parent": str(parent[0]) if isinstance(parent, list) and parent else None,
+                "parent": str(cast("list[object]", parent)[0]) if isinstance(parent, list) and parent else None,
                 "problems": dict(summary.problems),
                 "retention": row.retention if row is not None else "",
                 "hold": bool(row.hold) if row is not None else False,

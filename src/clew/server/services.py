@@ -18,6 +18,7 @@ from clew.server.auth import Role, require
 from clew.server.context import Shared
 from clew.server.errors import no_run
 from clew.server.runs import RunId
+from clew.server.sql import turn
 
 if TYPE_CHECKING:
     from clew.analysis.services import ServiceGraph
@@ -57,8 +58,9 @@ def get_all(
     since: Annotated[str, Query(max_length=40, description="A duration back from now, or a time of day")] = "1h",
 ) -> Response:
     """Return the services of all runs, and how they called one another lately."""
-    with open_surface(context.store, used=_USED) as surface:
-        rows = surface.query(_SQL, [_since_ns(since)]).rows
+    since_ns = _since_ns(since)
+    with turn(), open_surface(context.store, used=_USED) as surface:
+        rows = surface.query(_SQL, [since_ns]).rows
     return json_response(_json(service_graph(ServiceSpan(*row) for row in rows)))
 
 

@@ -21,7 +21,7 @@ from clew.store import run_list
 from clew.store.surface import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 router = APIRouter(prefix="/api/v1", tags=["sql"], dependencies=[require(Role.VIEWER)])
 
@@ -52,7 +52,7 @@ def ask(context: Shared, question: Question) -> Response:
     """Answer one query."""
     if question.run is not None and run_list.find(context.store, question.run) is None:
         raise no_run(question.run)
-    with _turn():
+    with turn():
         started = time.perf_counter()
         answer = query(
             context.store, question.query, run=question.run, limit=question.limit, timeout_s=TIMEOUT_S,
@@ -81,7 +81,12 @@ def list_tables(context: Shared) -> Response:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def turn() -> Generator[None]:
+    """Wait for the turn to ask the SQL surface.
+
+    Raises:
+        HttpError: Too many ask.
+    """
     if not _TURNS.acquire(timeout=PATIENCE_S):
         raise HttpError(
             "sql-busy",

@@ -77,7 +77,7 @@ def list_runs(
         .limit(limit + 1)
     )
     with store.engine.connect() as connection:
-        rows = connection.execute(query).mappings().all()
+        rows: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
         total = connection.execute(select(func.count()).select_from(schema.runs).where(*conditions)).scalar_one()
     return Page(rows[:limit], total, len(rows) > limit)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from benchmarks.synthetic import write_recording
+from tests.support.indexed import put, put_processes, rows_of, runs_in
 from tests.support.recordings import Process
-from tests.support.stored import put, put_processes, rows_of, runs_in
 
 from clew.analysis.runs import runs_of
 from clew.analysis.timeline import timelines_of
@@ -128,7 +128,9 @@ def test_parts_that_are_gone_are_removed(store: Store, tmp_path: Path) -> None:
 
     index_changed(store)
 
-    assert [row.run_id for row in rows_of(store, schema.run_parts)] == [row.run_id for row in rows_of(store, schema.runs)]
+    assert [row.run_id for row in rows_of(store, schema.run_parts)] == [
+        row.run_id for row in rows_of(store, schema.runs)
+    ]
     assert "9" * 32 not in {row.run_id for row in rows_of(store, schema.runs)}
 
 
@@ -176,3 +178,17 @@ def test_times_beyond_what_the_catalog_holds_are_kept_within(sqlite_store: Store
     put_processes(sqlite_store, tmp_path, process)
 
     assert runs_in(sqlite_store)["buy"].started_ns == (1 << 63) - 1
+
+
+def test_names_that_a_database_cannot_hold_are_written_down_all_the_same(store: Store, tmp_path: Path) -> None:
+    """Zero bytes in what a program says stop no index."""
+    process = Process(0xA1, service="sh\0op")
+    work = process.span("b\0uy", span_id=71)
+    process.event(0, K.LIFE_SPAN_START, process.main, span=work)
+    attrs = {"type": "Key\0Error", "message": "x"}
+    process.event(160, K.ERROR_UNHANDLED, process.main, span=work, entity=process.main, attrs=attrs)
+
+    put_processes(store, tmp_path, process)
+
+    assert [(row.name, row.service) for row in rows_of(store, schema.runs)] == [("b\\0uy", "sh\\0op")]
+    assert [row.title for row in rows_of(store, schema.findings)] == ["Key\\0Error: x was not handled in thread MainThread"]
