@@ -72,7 +72,9 @@ export function exactMoment(ns: number): string {
 export function timeOfDay(at: string, now: Date = new Date()): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return at;
-  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => String(n).padStart(2, "0"));
+  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) =>
+    String(n).padStart(2, "0"),
+  );
   const day = date.toDateString() === now.toDateString() ? "" : dayOf(date, now);
   return `${day}${clock.join(":")}`;
 }
