@@ -75,7 +75,9 @@ function OpenPalette(): ReactNode {
             role="option"
             aria-selected={i === active}
             className={i === active ? "is-active" : ""}
-            ref={(element) => (i === active ? element?.scrollIntoView({ block: "nearest" }) : undefined)}
+            ref={(element) => {
+              if (i === active) element?.scrollIntoView({ block: "nearest" });
+            }}
             onMouseMove={() => setAt(i)}
             onClick={() => take(entry)}
           >

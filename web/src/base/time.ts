@@ -52,7 +52,8 @@ function longDuration(ns: number): string {
 
 /** Writes a time since the start of the run: `+1.284 s`, `-0.002 s`. */
 export function moment(ns: number): string {
-  return `${ns < 0 ? "-" : "+"}${(Math.abs(ns) / 1e9).toFixed(3)} s`;
+  // What rounds to zero has no sign of its own.
+  return `${ns <= -500_000 ? "-" : "+"}${(Math.abs(ns) / 1e9).toFixed(3)} s`;
 }
 
 /** Writes a time since the start in a fitting unit: `+12.3 ms`. */

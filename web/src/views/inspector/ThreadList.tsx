@@ -6,7 +6,7 @@
 import { type ReactNode, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Thread, ThreadStep } from "../../api/types";
 import { place as placeText } from "../../base/format";
-import { age, duration, exactMoment } from "../../base/time";
+import { duration, exactMoment, moment } from "../../base/time";
 import { usePlace } from "../../model/place";
 import { hueOf } from "../../model/processes";
 import { type PathNode, scopeKey, threadPath } from "../../model/thread_path";
@@ -15,7 +15,7 @@ import { useRunState } from "../run/context";
 import "./thread.css";
 
 /** Of a longer thread the beginning is folded: what is near is most likely the cause. */
-const FEW = 40;
+const FEW = 10;
 
 const BEGINNINGS: Record<string, string> = {
   "process-start": "It begins as the process starts",
@@ -37,13 +37,19 @@ const HOWS: Record<string, string> = {
 export function ThreadList({ thread }: { thread: Thread }): ReactNode {
   const [isAll, setIsAll] = useState(false);
   const place = usePlace();
-  const hidden = isAll ? 0 : Math.max(0, thread.steps.length - FEW);
+  const whole = stepAt(thread.steps, place);
+  const folded = Math.max(0, thread.steps.length - FEW);
+  // Who walks back along the line unfolds it.
+  const hidden = isAll || (whole >= 0 && whole < folded) ? 0 : folded;
   const steps = useMemo(() => thread.steps.slice(hidden), [thread.steps, hidden]);
   const path = useMemo(() => threadPath(steps), [steps]);
-  const at = stepAt(steps, place);
+  const at = whole - hidden;
   const active = useRef<HTMLButtonElement>(null);
+  const isWalking = place.thread !== null;
   // biome-ignore lint/correctness/useExhaustiveDependencies: another step is what moves the list
-  useLayoutEffect(() => active.current?.scrollIntoView({ block: "nearest" }), [at]);
+  useLayoutEffect(() => {
+    if (isWalking) active.current?.scrollIntoView({ block: "nearest" });
+  }, [at, isWalking]);
   const isCut = thread.truncated || thread.begins === "not-recorded" || thread.begins === "dropped";
   return (
     <div className="thread">
@@ -119,7 +125,7 @@ function Step({ step, before, node, isActive, mark }: StepProps): ReactNode {
           {step.text}
         </span>
         <span className="thread-facts">
-          <span title={exactMoment(step.t_ns)}>{age(step.t_ns)}</span>
+          <span title={exactMoment(step.t_ns)}>{moment(step.t_ns)}</span>
           {isElsewhere && (
             <span
               className="thread-scope"

@@ -18,7 +18,7 @@ export function treeColumns(wholeNs: number, hues: ProcessHues, fold: Fold): rea
     {
       id: "what",
       title: "What",
-      width: "minmax(220px, 2.2fr)",
+      width: "minmax(240px, 2.6fr)",
       cell: (line) => <What line={line} fold={fold} />,
     },
     {
@@ -55,7 +55,7 @@ export function treeColumns(wholeNs: number, hues: ProcessHues, fold: Fold): rea
       id: "outcome",
       title: "Outcome",
       width: "76px",
-      from: 820,
+      from: 900,
       cell: (line) => <OutcomeWord line={line} />,
     },
     {
@@ -108,9 +108,9 @@ function What({ line, fold }: { line: TreeLine; fold: Fold }): ReactNode {
       <span className="tree-kind">{node.kind}</span>
       <span className="tree-name">{node.name}</span>
       {node.count > 1 && <span className="tree-count">×{count(node.count)}</span>}
-      {node.detail && <span className="muted">{node.detail}</span>}
+      {node.detail && <span className="tree-detail">{node.detail}</span>}
       {node.woken_by && (
-        <span className="muted">woken by {node.woken_by.scope || node.woken_by.service}</span>
+        <span className="tree-detail">woken by {node.woken_by.scope || node.woken_by.service}</span>
       )}
     </span>
   );
