@@ -17,7 +17,8 @@ export class EventParser {
   #id = "";
 
   push(text: string): ServerEvent[] {
-    this.#rest += text.replaceAll("\r\n", "\n");
+    // Joined first: a stream may be cut between the two characters of a line's end.
+    this.#rest = (this.#rest + text).replaceAll("\r\n", "\n");
     const found: ServerEvent[] = [];
     for (let end = this.#rest.indexOf("\n\n"); end >= 0; end = this.#rest.indexOf("\n\n")) {
       const event = this.#parsed(this.#rest.slice(0, end));

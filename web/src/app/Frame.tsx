@@ -7,7 +7,7 @@ import { keyLabel } from "../model/keys";
 import { go, pagePlace, usePlace } from "../model/place";
 import { type Page, placeAddress } from "../model/selection";
 import { Help } from "./Help";
-import { ICONS } from "./icons";
+import { ICONS, SEARCH_ICON } from "./icons";
 import { KeyEntry } from "./KeyEntry";
 import { showOverlay } from "./overlay";
 import { Palette } from "./Palette";
@@ -124,7 +124,13 @@ function Bar(): ReactNode {
           <h1 className="crumb">{TITLES[page]}</h1>
         )}
       </nav>
-      <button type="button" className="top-search" onClick={() => showOverlay("palette")}>
+      <button
+        type="button"
+        className="top-search"
+        aria-label="Go to a run, or do something"
+        onClick={() => showOverlay("palette")}
+      >
+        {SEARCH_ICON}
         <span>Go to, do …</span>
         <kbd>{keyLabel("mod+k")}</kbd>
       </button>

@@ -31,6 +31,8 @@ export const ICONS: Record<Page, ReactNode> = {
   ),
 };
 
+export const SEARCH_ICON = icon(<path d="M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3ZM11.7 11.7 15.5 15.5" />);
+
 export const THEME_ICONS = {
   system: icon(
     <>

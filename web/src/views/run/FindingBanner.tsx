@@ -19,8 +19,9 @@ export function FindingBanner({ run }: { run: RunDetail }): ReactNode {
   return (
     <section className={`finding finding-${finding.severity}`} aria-label="Finding">
       <div className="finding-line">
-        <SeverityMark severity={finding.severity} />
-        <p className="finding-title">{finding.title}</p>
+        <p className="finding-title">
+          <SeverityMark severity={finding.severity} /> {finding.title}
+        </p>
         <ConfidenceBadge confidence={finding.confidence} />
         {finding.occurrences > 1 && <span className="muted">{finding.occurrences} times</span>}
         <span className="finding-actions">

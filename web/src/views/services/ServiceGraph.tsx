@@ -14,7 +14,7 @@ interface GraphProps {
 }
 
 const NODE = { width: 168, height: 44 };
-const GAP = { x: 150, y: 44 };
+const GAP = { x: 176, y: 56 };
 const PAD = 24;
 
 interface Spot {
@@ -51,8 +51,9 @@ export function ServiceGraph({ services: found, active, onActive }: GraphProps):
             viewBox="0 0 8 8"
             refX="7"
             refY="4"
-            markerWidth="7"
-            markerHeight="7"
+            markerWidth="9"
+            markerHeight="9"
+            markerUnits="userSpaceOnUse"
             orient="auto"
           >
             <path d="M0 0.5 7.5 4 0 7.5Z" className="graph-arrow" />
@@ -60,6 +61,9 @@ export function ServiceGraph({ services: found, active, onActive }: GraphProps):
         </defs>
         {found.calls.map((call) => (
           <Edge key={callKey(call)} call={call} spots={spots} weight={call.count / most} active={active} />
+        ))}
+        {found.calls.map((call) => (
+          <EdgeWords key={callKey(call)} call={call} spots={spots} active={active} />
         ))}
         {found.services.map((one) => {
           const spot = spots.get(one.name);
@@ -96,38 +100,66 @@ export function ServiceGraph({ services: found, active, onActive }: GraphProps):
 interface EdgeProps {
   readonly call: ServiceCall;
   readonly spots: ReadonlyMap<string, Spot>;
-  readonly weight: number;
   readonly active: string | null;
 }
 
-function Edge({ call, spots, weight, active }: EdgeProps): ReactNode {
+interface Curve {
+  readonly start: Spot;
+  readonly end: Spot;
+  /** How far its middle points lie from its ends. */
+  readonly bend: number;
+}
+
+function curveOf(call: ServiceCall, spots: ReadonlyMap<string, Spot>): Curve | null {
   const from = spots.get(call.from);
   const to = spots.get(call.to);
   if (!from || !to || from === to) return null;
   const isForward = to.x > from.x;
   const start = { x: isForward ? from.x + NODE.width : from.x, y: from.y + NODE.height / 2 };
   const end = { x: isForward ? to.x - 2 : to.x + NODE.width + 2, y: to.y + NODE.height / 2 };
-  const bend = (end.x - start.x) / 2;
-  // Where an edge leaps over a layer its words would lie on that layer's nodes: they stand in the first gap.
-  const at = Math.min(0.5, GAP.x / 2 / Math.max(1, Math.abs(end.x - start.x)));
-  const label = curveAt(start, end, bend, at);
+  return { start, end, bend: (end.x - start.x) / 2 };
+}
+
+function edgeClass({ call, active }: EdgeProps): string {
   const isActive = active === callKey(call) || active === call.from || active === call.to;
+  return `graph-edge${isActive ? " is-active" : ""}`;
+}
+
+function Edge(props: EdgeProps & { readonly weight: number }): ReactNode {
+  const curve = curveOf(props.call, props.spots);
+  if (!curve) return null;
+  const { start, end, bend } = curve;
   return (
-    <g className={`graph-edge${isActive ? " is-active" : ""}${call.errors ? " is-wrong" : ""}`}>
+    <g className={edgeClass(props)}>
       <path
         d={`M${start.x} ${start.y}C${start.x + bend} ${start.y} ${end.x - bend} ${end.y} ${end.x} ${end.y}`}
-        strokeWidth={1 + 2 * Math.sqrt(weight)}
+        strokeWidth={1 + 1.5 * Math.sqrt(props.weight)}
         markerEnd="url(#arrow)"
       />
-      <text x={label.x} y={label.y - 5} textAnchor="middle">
+    </g>
+  );
+}
+
+/** What is written on an edge; drawn after all edges, so that none strikes it through. */
+function EdgeWords(props: EdgeProps): ReactNode {
+  const { call } = props;
+  const curve = curveOf(call, props.spots);
+  if (!curve) return null;
+  // Where an edge leaps over a layer its words would lie on that layer's nodes: they stand in the first gap.
+  const at = Math.min(0.55, GAP.x / 2 / Math.max(1, Math.abs(curve.end.x - curve.start.x)));
+  const label = curveAt(curve, at);
+  return (
+    <g className={edgeClass(props)}>
+      <text x={label.x} y={label.y + 4} textAnchor="middle">
         {short(call.count)}× · {duration(call.p95_ns)}
+        {call.errors > 0 && <tspan className="graph-bad"> ✕ {short(call.errors)}</tspan>}
       </text>
     </g>
   );
 }
 
 /** A point of the edge's curve (de Casteljau, with the two middle points level with the ends). */
-function curveAt(start: Spot, end: Spot, bend: number, t: number): Spot {
+function curveAt({ start, end, bend }: Curve, t: number): Spot {
   const u = 1 - t;
   const weigh = (a: number, b: number, c: number, d: number) =>
     u * u * u * a + 3 * u * u * t * b + 3 * u * t * t * c + t * t * t * d;

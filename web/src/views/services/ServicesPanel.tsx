@@ -66,8 +66,14 @@ function numbers<Row extends Numbers>(): Column<Row>[] {
     row.errors ? <span className="is-bad">{count(row.errors)}</span> : <span className="none">0</span>;
   return [
     { id: "errors", title: "Errors", width: "64px", align: "right", cell: bad },
-    { id: "median", title: "Median", width: "76px", align: "right", cell: (row) => duration(row.median_ns) },
-    { id: "p95", title: "95 %", width: "76px", align: "right", cell: (row) => duration(row.p95_ns) },
+    {
+      id: "median",
+      title: "Median",
+      width: "76px",
+      align: "right",
+      cell: (row) => duration(row.median_ns || null),
+    },
+    { id: "p95", title: "p95", width: "76px", align: "right", cell: (row) => duration(row.p95_ns || null) },
   ];
 }
 
