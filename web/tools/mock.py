@@ -132,10 +132,12 @@ class Bank:
             if above and above["service"] != s["service"]:
                 calls.setdefault((above["service"], s["service"]), []).append(s)
             rows.setdefault(s["service"], [])
+
         def numbers(found: list[dict[str, Any]]) -> dict[str, int]:
             took = sorted(s["duration_ns"] for s in found) or [0]
             bad = sum(s["outcome"] == "failed" for s in found)
             return {"errors": bad, "median_ns": took[len(took) // 2], "p95_ns": took[int(len(took) * 0.95)]}
+
         return {
             "services": [{"name": n, "spans": len(f), **numbers(f)} for n, f in sorted(rows.items())],
             "calls": [{"from": a, "to": b, "count": len(f), **numbers(f)} for (a, b), f in sorted(calls.items())],
@@ -161,14 +163,20 @@ def holds(row: dict[str, Any], text: str) -> bool:
             else:
                 ok = any(str(row[field] or "").startswith(v.rstrip("*")) for v in value.split(","))
         else:
-            ok = any(word.lower() in str(row.get(k) or "").lower() for k in ("name", "scope", "entity", "kind", "span", "title"))
+            ok = any(
+                word.lower() in str(row.get(k) or "").lower()
+                for k in ("name", "scope", "entity", "kind", "span", "title")
+            )
         if ok == negated:
             return False
     return True
 
 
 def refuse(status: int, code: str, message: str, **details: Any) -> JSONResponse:
-    body = {"error": {"code": code, "message": message, "details": details, "retryable": "no"}, "request_id": "mock-0001"}
+    body = {
+        "error": {"code": code, "message": message, "details": details, "retryable": "no"},
+        "request_id": "mock-0001",
+    }
     return JSONResponse(body, status, headers={"X-Request-Id": "mock-0001"})
 
 
@@ -186,7 +194,9 @@ def routes(bank: Bank, key: str) -> list[Route]:
     def guarded(answer: Any) -> Any:
         async def endpoint(request: Any) -> Response:
             if key and request.headers.get("Authorization") != f"Bearer {key}":
-                return refuse(401, "key-missing", "The request has no key; this server wants one. Make one with 'clew keys add'.")
+                return refuse(
+                    401, "key-missing", "The request has no key; this server wants one. Make one with 'clew keys add'."
+                )
             return await asyncio.to_thread(answer, request)
 
         return endpoint
@@ -217,7 +227,9 @@ def routes(bank: Bank, key: str) -> list[Route]:
             for p in bank.processes
         ]  # fmt: skip
         row = {**bank.run_json(found), "id": request.path_params["run"]}
-        return JSONResponse({**row, "detail": {"processes": processes, "findings": bank.findings if row["findings"] else []}})
+        return JSONResponse(
+            {**row, "detail": {"processes": processes, "findings": bank.findings if row["findings"] else []}}
+        )
 
     def tree(request: Any) -> Response:
         found = bank.of_run(request.path_params["run"])
@@ -252,8 +264,15 @@ def routes(bank: Bank, key: str) -> list[Route]:
         if asked is None:
             return refuse(404, "no-event", "No such event.")
         found, e = asked
-        effects = [x for x in bank.events if x["cause"] == e["seq"] and (x["cause_process"] or x["process"]) == e["process"]]
-        frame = {"file": e["file"] or "bank/app.py", "line": e["line"] or 1, "function": e["function"] or "main", "site": 1}
+        effects = [
+            x for x in bank.events if x["cause"] == e["seq"] and (x["cause_process"] or x["process"]) == e["process"]
+        ]
+        frame = {
+            "file": e["file"] or "bank/app.py",
+            "line": e["line"] or 1,
+            "function": e["function"] or "main",
+            "site": 1,
+        }
         detail = {
             "at": stamp(WALL_NS + e["t_ns"]), "text": bank.text(e), "site_id": 1, "chain": [],
             "stack": [frame, {**frame, "function": "handle", "line": 12}],
@@ -267,7 +286,11 @@ def routes(bank: Bank, key: str) -> list[Route]:
 
     def thread(request: Any) -> Response:
         asked = one(request)
-        return refuse(404, "no-event", "No such event.") if asked is None else JSONResponse(bank.thread(asked[1], asked[0].start_ns))
+        return (
+            refuse(404, "no-event", "No such event.")
+            if asked is None
+            else JSONResponse(bank.thread(asked[1], asked[0].start_ns))
+        )
 
     def source(request: Any) -> Response:
         lines = ["async def transfer(self, owner, other, amount):", "    async with owner.lock:", "        async with other.lock:",
@@ -287,13 +310,22 @@ def routes(bank: Bank, key: str) -> list[Route]:
             return refuse(400, "sql-error", str(error))
         limit = asked.get("limit") or 1000
         cells = [[c if isinstance(c, int | float | str | bool | None) else str(c) for c in row] for row in rows[:limit]]
-        columns = [{"name": n, "type": "BIGINT" if cells and isinstance(cells[0][i], int) else "VARCHAR"} for i, n in enumerate(names)]
+        columns = [
+            {"name": n, "type": "BIGINT" if cells and isinstance(cells[0][i], int) else "VARCHAR"}
+            for i, n in enumerate(names)
+        ]
         took = int((time.monotonic() - began) * 1000)
         return JSONResponse({"columns": columns, "rows": cells, "truncated": len(rows) > limit, "elapsed_ms": took})
 
     def tables(request: Any) -> Response:
-        return JSONResponse({"tables": [
-            {"name": n, "columns": [{"name": f.name, "type": str(f.type)} for f in t.schema]} for n, t in bank.tables.items()]})
+        return JSONResponse(
+            {
+                "tables": [
+                    {"name": n, "columns": [{"name": f.name, "type": str(f.type)} for f in t.schema]}
+                    for n, t in bank.tables.items()
+                ]
+            }
+        )
 
     async def live(request: Any) -> Response:
         async def stream() -> Any:
@@ -303,7 +335,12 @@ def routes(bank: Bank, key: str) -> list[Route]:
                 await asyncio.sleep(0.25)
                 if bank.revision > seen:
                     seen = bank.revision
-                    change = {"revision": seen, "runs": [r["id"] for r in bank.rows[:1]], "processes": [], "total": len(bank.rows)}
+                    change = {
+                        "revision": seen,
+                        "runs": [r["id"] for r in bank.rows[:1]],
+                        "processes": [],
+                        "total": len(bank.rows),
+                    }
                     yield f"event: change\nid: {seen}\ndata: {json.dumps(change)}\n\n"
 
         return StreamingResponse(stream(), media_type="text/event-stream")
@@ -327,7 +364,12 @@ def routes(bank: Bank, key: str) -> list[Route]:
         ("findings", findings), ("sql/tables", tables),
     ]  # fmt: skip
     found = [Route(f"/api/v1/{path}", guarded(answer)) for path, answer in api]
-    return [*found, Route("/api/v1/sql", sql, methods=["POST"]), Route("/api/v1/live", live), Route("/{path:path}", page)]
+    return [
+        *found,
+        Route("/api/v1/sql", sql, methods=["POST"]),
+        Route("/api/v1/live", live),
+        Route("/{path:path}", page),
+    ]
 
 
 async def grow(bank: Bank) -> None:
