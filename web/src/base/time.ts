@@ -52,7 +52,8 @@ function longDuration(ns: number): string {
 
 /** Writes a time since the start of the run: `+1.284 s`, `-0.002 s`. */
 export function moment(ns: number): string {
-  return `${ns < 0 ? "-" : "+"}${(Math.abs(ns) / 1e9).toFixed(3)} s`;
+  // What rounds to zero has no sign of its own.
+  return `${ns <= -500_000 ? "-" : "+"}${(Math.abs(ns) / 1e9).toFixed(3)} s`;
 }
 
 /** Writes a time since the start in a fitting unit: `+12.3 ms`. */
@@ -72,7 +73,9 @@ export function exactMoment(ns: number): string {
 export function timeOfDay(at: string, now: Date = new Date()): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return at;
-  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => String(n).padStart(2, "0"));
+  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) =>
+    String(n).padStart(2, "0"),
+  );
   const day = date.toDateString() === now.toDateString() ? "" : dayOf(date, now);
   return `${day}${clock.join(":")}`;
 }

@@ -85,10 +85,15 @@ export function keyName(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey"
 }
 
 /** How a key is shown to people: `⌘K` on a Mac, `Ctrl K` elsewhere. */
-export function keyLabel(key: string, isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "")): string {
-  return key.replace("mod+", isMac ? "⌘" : "Ctrl ").replace(/(^|[ ⌘])([a-z])$/, (_, before: string, letter: string) =>
-    key.startsWith("mod+") ? before + letter.toUpperCase() : before + letter,
-  );
+export function keyLabel(
+  key: string,
+  isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? ""),
+): string {
+  return key
+    .replace("mod+", isMac ? "⌘" : "Ctrl ")
+    .replace(/(^|[ ⌘])([a-z])$/, (_, before: string, letter: string) =>
+      key.startsWith("mod+") ? before + letter.toUpperCase() : before + letter,
+    );
 }
 
 /** The keys of this page. */
