@@ -16,7 +16,7 @@ export const MEASURES = {
   summary: 18,
 } as const;
 /** A lane of more rows is folded at first. */
-export const MANY_ROWS = 8;
+export const MANY_ROWS = 4;
 
 export type LineKind = "process" | "row" | "summary" | "more";
 

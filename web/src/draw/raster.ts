@@ -79,8 +79,9 @@ export function paint(
     const x1 = pieces.x1[p] as number;
     const k = tracks.classOf[at] as number;
     const state = states[tracks.block[at] as number] as number;
-    // A hairline of ground tells a block from the one before it.
-    const isApart = p > 0 && pieces.x1[p - 1] === x0 && x1 - x0 > 3 * gap;
+    // A hairline of ground tells a block from one of its kind that ends where it begins.
+    const before = p > 0 && pieces.x1[p - 1] === x0 ? (pieces.at[p - 1] as number) : MIXED;
+    const isApart = before !== MIXED && tracks.classOf[before] === k && x1 - x0 > 3 * gap;
     one(raster, band, isApart ? x0 + gap : x0, x1, k, state, ink, phase, ratio);
   }
 }
