@@ -6,8 +6,16 @@ import { age, duration } from "../base/time";
 import type { Picture } from "./hit";
 import { laneOfRow } from "./lines";
 
-/** The text on a block. A step of a lane that is called the same says where it went on instead. */
-export function blockLabel({ timeline }: Picture, block: number): string {
+/** The text on a block, after a sign where it did not end well. */
+export function blockLabel(picture: Picture, block: number): string {
+  const state = picture.timeline.blocks.state[block] as number;
+  const name = blockName(picture, block);
+  if (state & BlockState.failed) return `✕ ${name}`;
+  return state & BlockState.cancelled ? `⊘ ${name}` : name;
+}
+
+/** What a block is called. A step of a lane that is called the same says where it went on instead. */
+function blockName({ timeline }: Picture, block: number): string {
   const { blocks, head } = timeline;
   const label = head.labels[blocks.label[block] as number] ?? "";
   const kind = blocks.kind[block] as number;
@@ -29,7 +37,7 @@ export function blockText(picture: Picture, block: number): string {
     case BlockKind.ready:
       return "could run, and did not yet";
     case BlockKind.wait:
-      return label === "wait" ? "waited" : `waited for ${blockLabel(picture, block)}`;
+      return label === "wait" ? "waited" : `waited for ${blockName(picture, block)}`;
     case BlockKind.life:
       return `${label} existed`;
     default:

@@ -240,7 +240,7 @@ export class Scene {
       }
       context.font = texts.font;
       context.fillStyle = inks[k] as string;
-      context.fillText(text, x, y + height / 2 + 0.5);
+      context.fillText(text, x, y + height / 2 + 1);
     }
     context.restore();
   }

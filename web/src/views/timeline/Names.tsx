@@ -134,13 +134,18 @@ function Fold({ line, name, onFold }: { line: Line; name: string; onFold: () => 
   );
 }
 
-/** The end of a qualified name that people would say: `connect_tcp.try_connect`. */
+/** The end of a qualified name that people would say: `connect_tcp.try_connect`; and after an arrow who made it. */
 export function shortName(name: string): string {
-  if (/\s/.test(name) && !name.includes(" from ")) return name.replaceAll("<locals>.", "");
   const [first = "", ...rest] = name.split(" from ");
-  const parts = first.replaceAll("<locals>.", "").split(".");
-  const short = parts.length > 2 ? parts.slice(-2).join(".") : parts.join(".");
-  return rest.length ? `${short} from ${rest.join(" from ")}` : short;
+  if (rest.length) {
+    const place = rest.join(" from ");
+    return `${qualified(place.slice(place.indexOf(" ") + 1))} → ${qualified(first)}`;
+  }
+  return /\s/.test(name) ? name.replaceAll("<locals>.", "") : qualified(name);
+}
+
+function qualified(name: string): string {
+  return name.replaceAll("<locals>.", "").split(".").slice(-2).join(".");
 }
 
 function percent(share: number): string {
