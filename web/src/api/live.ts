@@ -82,18 +82,30 @@ export function useLiveState(): LiveState {
   return useSyncExternalStore(live.onState, live.state);
 }
 
+/** At most twice a second: a busy server tells of changes more often than anyone can read. */
+const LEAST_BETWEEN_MS = 500;
+
 /** Keeps the connection, and lets what was asked about a changed run be asked anew. Once, at the root. */
 export function useLive(client: QueryClient): void {
   useEffect(() => {
     const stop = new AbortController();
+    const changed = new Set<string>();
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const refresh = () => {
+      timer = null;
+      for (const run of changed) void client.invalidateQueries({ queryKey: ["run", run] });
+      changed.clear();
+      void client.invalidateQueries({ queryKey: ["lists"] });
+    };
     void live.run(stop.signal);
     const off = live.onChange((change) => {
-      for (const run of change.runs) void client.invalidateQueries({ queryKey: ["run", run] });
-      void client.invalidateQueries({ queryKey: ["lists"] });
+      for (const run of change.runs) changed.add(run);
+      timer ??= setTimeout(refresh, LEAST_BETWEEN_MS);
     });
     return () => {
       off();
       stop.abort();
+      if (timer !== null) clearTimeout(timer);
     };
   }, [client]);
 }

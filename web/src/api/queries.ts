@@ -1,7 +1,6 @@
 /** What the views ask for, cached. Keys begin with `["run", id]` or `["lists"]`: what `useLive` asks anew. */
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useQuery } from "@tanstack/react-query";
 import { ApiError } from "./errors";
 import {
   getEvent,
@@ -84,12 +83,3 @@ export const useTables = () =>
     queryFn: ({ signal }) => getTables(signal),
     staleTime: Number.POSITIVE_INFINITY,
   });
-
-/** Asks everything anew when a key was entered. */
-export function useRefreshOn(version: unknown): void {
-  const client = useQueryClient();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `version` is the trigger
-  useEffect(() => {
-    void client.invalidateQueries();
-  }, [client, version]);
-}

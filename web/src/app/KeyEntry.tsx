@@ -1,25 +1,25 @@
 /** Asks for a key where the server wants one. This tab keeps it, and forgets it with the tab. */
 
-import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useEffect, useRef, useSyncExternalStore } from "react";
 import { key, keyWanted, onKeyWanted, setKey } from "../api/client";
 import { Command } from "../widgets/states";
 
 export function KeyEntry(): ReactNode {
   const isWanted = useSyncExternalStore(onKeyWanted, keyWanted);
-  const client = useQueryClient();
   const dialog = useRef<HTMLDialogElement>(null);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    if (isWanted && !dialog.current?.open) dialog.current?.showModal();
+    if (!isWanted || dialog.current?.open) return;
+    dialog.current?.showModal();
+    input.current?.focus();
   }, [isWanted]);
   const enter = (event: FormEvent) => {
     event.preventDefault();
     const value = input.current?.value.trim() ?? "";
     if (!value) return;
-    dialog.current?.close();
     setKey(value);
-    void client.resetQueries();
+    // From the beginning: every list, query and connection was refused.
+    location.reload();
   };
   if (!isWanted) return null;
   return (

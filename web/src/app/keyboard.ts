@@ -12,6 +12,8 @@ export function useKeyboard(): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const name = keyName(event);
+      // An open dialog has the keys for itself: Escape closes it.
+      if (document.querySelector("dialog[open]")) return;
       if (!name || event.defaultPrevented || (isTyping(event.target) && !name.startsWith("mod+"))) return;
       // Enter and space on a button or link are its own.
       if ((name === "enter" || name === "space") && isControl(event.target)) return;

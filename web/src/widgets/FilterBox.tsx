@@ -61,7 +61,9 @@ export function FilterBox(props: FilterBoxProps): ReactNode {
       : [],
   );
 
-  const offers = isOpen ? completions(text, caret, subject, known) : [];
+  // Between words what is wrong is more wanted than all the words there are.
+  const offersNow = isOpen && (props.error === null || isBegun(text, caret));
+  const offers = offersNow ? completions(text, caret, subject, known) : [];
   const take = (offer: Completion) => {
     const next = complete(text, offer);
     setText(next.text);

@@ -122,7 +122,8 @@ function Step({ step, before, node, isActive, mark }: StepProps): ReactNode {
         onClick={() => walk(step)}
       >
         <span className="thread-text" title={step.text}>
-          {step.text}
+          <span className="unseen">{step.text}</span>
+          <span aria-hidden="true">{withoutSubject(step)}</span>
         </span>
         <span className="thread-facts">
           <span title={exactMoment(step.t_ns)}>{moment(step.t_ns)}</span>
@@ -138,13 +139,24 @@ function Step({ step, before, node, isActive, mark }: StepProps): ReactNode {
           {site && <code title={`${step.file}:${step.line} ${step.function ?? ""}`}>{site}</code>}
         </span>
       </button>
-      {isWait && step.waited_ns !== null && (
-        <span className="thread-gap">
-          <span className="waited-hatch" aria-hidden="true" />
-          {duration(step.waited_ns)}
-          {step.how && HOWS[step.how] ? ` until it ${HOWS[step.how]} the next` : " went by"}
-        </span>
-      )}
+      {isWait && step.waited_ns !== null && <Gap ns={step.waited_ns} how={step.how} />}
     </li>
+  );
+}
+
+/** What a step did; who did it stands below, or is the one of the step before. */
+function withoutSubject({ text, scope }: ThreadStep): string {
+  return scope && text.startsWith(`${scope} `) ? text.slice(scope.length + 1) : text;
+}
+
+/** How long it took to the next step: a wait where something else had to happen first. */
+function Gap({ ns, how }: { ns: number; how: string | null }): ReactNode {
+  const word = HOWS[how ?? ""];
+  if (!word) return <span className="thread-gap muted">{duration(ns)} went by</span>;
+  return (
+    <span className="thread-gap">
+      <span className="waited-hatch" aria-hidden="true" />
+      {duration(ns)} until it {word} the next
+    </span>
   );
 }

@@ -17,6 +17,9 @@ const NODE = { width: 168, height: 44 };
 const GAP = { x: 176, y: 56 };
 const PAD = 24;
 
+/** About the width of a letter at 11 px: the ground behind the words of an edge is as wide as they are. */
+const LETTER = 6.2;
+
 interface Spot {
   readonly x: number;
   readonly y: number;
@@ -148,8 +151,11 @@ function EdgeWords(props: EdgeProps): ReactNode {
   // Where an edge leaps over a layer its words would lie on that layer's nodes: they stand in the first gap.
   const at = Math.min(0.55, GAP.x / 2 / Math.max(1, Math.abs(curve.end.x - curve.start.x)));
   const label = curveAt(curve, at);
+  const words = `${short(call.count)}× · ${duration(call.p95_ns)}${call.errors ? ` ✕ ${short(call.errors)}` : ""}`;
+  const width = words.length * LETTER + 8;
   return (
     <g className={edgeClass(props)}>
+      <rect x={label.x - width / 2} y={label.y - 8} width={width} height="16" className="graph-ground" />
       <text x={label.x} y={label.y + 4} textAnchor="middle">
         {short(call.count)}× · {duration(call.p95_ns)}
         {call.errors > 0 && <tspan className="graph-bad"> ✕ {short(call.errors)}</tspan>}

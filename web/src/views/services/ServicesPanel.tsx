@@ -68,6 +68,7 @@ function numbers<Row extends Numbers>(): Column<Row>[] {
     { id: "errors", title: "Errors", width: "64px", align: "right", cell: bad },
     {
       id: "median",
+      from: 520,
       title: "Median",
       width: "76px",
       align: "right",

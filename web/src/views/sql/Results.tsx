@@ -4,6 +4,7 @@ import { type ReactNode, useMemo, useState } from "react";
 import type { Cell, SqlAnswer } from "../../api/types";
 import { count } from "../../base/format";
 import { saveAs } from "../../base/save";
+import { duration } from "../../base/time";
 import { cellText, csv } from "../../model/csv";
 import { openRun } from "../../model/place";
 import { type Column, Grid } from "../../widgets/Grid";
@@ -46,7 +47,7 @@ export function Results({ answer, error, isPending }: ResultsProps): ReactNode {
       <p className="sql-note" role="status">
         <span>
           {count(answer.rows.length)} {answer.rows.length === 1 ? "row" : "rows"} in{" "}
-          {count(answer.elapsed_ms)} ms
+          {duration(answer.elapsed_ms * 1e6)}
           {answer.truncated && <strong> · there are more: add a limit or a where</strong>}
         </span>
         <button
