@@ -1,8 +1,11 @@
-/** The timeline of a run. */
+/** The timeline of a run: fetches it, and keeps what is drawn and the address of the page in step. */
 
 import type { ReactNode } from "react";
 import type { Run, ThreadStep } from "../../api/types";
 import type { Selection, Zoom } from "../../model/selection";
+import { Empty, Failure, Skeleton } from "../../widgets/states";
+import { TimelinePanel } from "./TimelinePanel";
+import { useTimeline } from "./use_timeline";
 
 export interface TimelineProps {
   readonly run: Run;
@@ -15,6 +18,11 @@ export interface TimelineProps {
   readonly onZoom: (zoom: Zoom | null) => void;
 }
 
-export function TimelineView({ run }: TimelineProps): ReactNode {
-  return <div className="muted">{run.name}</div>;
+export function TimelineView(props: TimelineProps): ReactNode {
+  const { data: timeline, error, refetch } = useTimeline(props.run.id);
+  if (timeline && !timeline.blocks.size && !timeline.marks.size)
+    return <Empty title="Nothing to draw">No task, thread or span of this run was recorded.</Empty>;
+  if (timeline) return <TimelinePanel {...props} timeline={timeline} />;
+  if (error) return <Failure error={error} onRetry={() => void refetch()} />;
+  return <Skeleton lines={8} label="Loading the timeline" />;
 }
