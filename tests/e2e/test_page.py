@@ -182,7 +182,7 @@ def test_a_run_is_opened_with_keys_alone(page: Page) -> None:
     page.press("Escape")
 
     page.until("location.pathname === '/runs'")
-    assert page.rows("Runs").count() == 1
+    page.rows("Runs").first.wait_for()
 
 
 def test_a_finding_leads_to_its_thread(run: Page) -> None:
