@@ -191,4 +191,6 @@ def test_names_that_a_database_cannot_hold_are_written_down_all_the_same(store: 
     put_processes(store, tmp_path, process)
 
     assert [(row.name, row.service) for row in rows_of(store, schema.runs)] == [("b\\0uy", "sh\\0op")]
-    assert [row.title for row in rows_of(store, schema.findings)] == ["Key\\0Error: x was not handled in thread MainThread"]
+    assert [row.title for row in rows_of(store, schema.findings)] == [
+        "Key\\0Error: x was not handled in thread MainThread"
+    ]
