@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from benchmarks.synthetic import write_recording
-from tests.support.indexed import put, put_processes, rows_of, runs_in
 from tests.support.recordings import Process
+from tests.support.stored import put, put_processes, rows_of, runs_in
 
 from clew.analysis.runs import runs_of
 from clew.analysis.timeline import timelines_of
@@ -191,4 +191,6 @@ def test_names_that_a_database_cannot_hold_are_written_down_all_the_same(store: 
     put_processes(store, tmp_path, process)
 
     assert [(row.name, row.service) for row in rows_of(store, schema.runs)] == [("b\\0uy", "sh\\0op")]
-    assert [row.title for row in rows_of(store, schema.findings)] == ["Key\\0Error: x was not handled in thread MainThread"]
+    assert [row.title for row in rows_of(store, schema.findings)] == [
+        "Key\\0Error: x was not handled in thread MainThread"
+    ]
