@@ -15,7 +15,7 @@ import pytest
 from tests.support.chunk_server import ChunkServer
 from tests.support.streams import GrowingStream
 
-from clew.format import destination, post, sender, spool
+from clew.format import collector, destination, post, sender, spool
 from clew.format.collector import Collector
 from clew.format.destination import Destination
 from clew.format.reader import Stream
@@ -488,10 +488,10 @@ def test_a_collector_sends_a_left_over_spool_and_removes_it(folder, server):
     stream = GrowingStream(folder)
     stream.add(100)
     Destination(server.url, KEY).write(str(folder))
-    collector = Collector(folder)
+    found = Collector(folder)
 
-    assert collector.acquire()
-    collector.run()
+    assert found.acquire()
+    found.run()
 
     assert server.events == 100
     assert not folder.exists()
@@ -507,9 +507,9 @@ def test_the_server_is_named_in_a_file_for_its_owner_only(folder, server):
     found = destination.read_destination(str(folder))
     assert (found.url, found.key, found.keeps) == (server.url, KEY, True)
 
-    collector = Collector(folder)
-    assert collector.acquire()
-    collector.run()
+    later = Collector(folder)
+    assert later.acquire()
+    later.run()
 
     assert sorted(file.name for file in folder.iterdir()) == [".collector", "00000000000000a1.stream"]
 
@@ -527,3 +527,64 @@ def test_a_program_that_waits_is_told_why_not(folder):
         assert destination.why_unsent(str(folder), f"{stream.process:016x}", 20) == ""
         waiting.join()
         assert server.events == 10
+
+
+def test_a_process_that_begins_as_the_spool_goes_finds_a_folder(folder, server, monkeypatch):
+    """It made its ring first: the folder is made again, and says where to send."""
+    GrowingStream(folder).add(10)
+    Destination(server.url, KEY).write(str(folder))
+    late = [[], [], [Path("/dev/shm/of-the-late-one")]]
+    found = Collector(folder)
+    assert found.acquire()
+    assert found.settle(20)
+    monkeypatch.setattr(collector, "rings_of", lambda _: late.pop(0) if len(late) > 1 else late[0])
+    late.pop(0)
+
+    assert not found.remove_sent()
+    found.release()
+
+    assert [path.name for path in folder.iterdir()] == [destination.FILE_NAME]
+    assert destination.read_destination(str(folder)).key == KEY
+
+
+def test_a_ring_without_a_folder_is_removed(tmp_path, monkeypatch):
+    """A sidecar whose recording is gone leaves nothing in shared memory."""
+    orphan = tmp_path / "orphan.ring"
+    orphan.touch()
+    monkeypatch.setattr(collector, "rings_of", lambda _: [orphan])
+
+    collector.main(str(tmp_path / "gone.clew"))
+
+    assert not orphan.exists()
+
+
+def test_a_sidecar_gives_up_in_the_end(folder, monkeypatch):
+    """What it could not send stays where it is, with the key, for whoever comes later."""
+    monkeypatch.setattr(collector, "UNSENT_PATIENCE_S", 0.0)
+    stream = GrowingStream(folder)
+    stream.add(10)
+    Destination("http://127.0.0.1:9", KEY).write(str(folder))
+    found = Collector(folder)
+    assert found.acquire()
+    found.run()
+
+    assert found.sender.unsent() == (10, 1)
+    assert (folder / destination.AWAY_NAME).read_text() == "Connection refused"
+    assert destination.read_destination(str(folder)).key == KEY
+
+
+def test_a_bug_of_the_sender_ends_the_sender_alone(folder, server, monkeypatch):
+    """The drain goes on, nobody waits, and the recording stays."""
+
+    def broken(self, limit):
+        raise RuntimeError("bug of clew")
+
+    monkeypatch.setattr(sender.Tail, "read", broken)
+    GrowingStream(folder).add(10)
+    with sending(folder, server.url) as found:
+        found._thread.join(20)
+        assert not settled(found, 0)
+        assert found.is_hopeless(time.monotonic() + 60)
+
+    assert "RuntimeError: bug of clew" in found.reason
+    assert len(found.said) == 1

@@ -42,16 +42,18 @@ def python(wheel, tmp_path_factory):
 
 
 def test_the_wheel_brings_what_it_needs_and_nothing_of_the_checkout(wheel):
-    """Code, types, licence, the start-up file, the example; no tests, no build outputs."""
+    """Code, types, licences, the start-up file, the example, the built page; no tests, no sources of the page."""
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "clew.pth" in names
     assert "clew/py.typed" in names
     assert "clew/_examples/bank/__main__.py" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {"clew/server/static/index.html", "clew/server/static/LICENSES.txt"} <= set(names)
     assert [
-        n for n in names if n.endswith(".pyc") or n.split("/")[0] in ("tests", "benchmarks", "tools", "examples")
+        n for n in names if n.endswith(".pyc") or n.split("/")[0] in ("tests", "benchmarks", "tools", "examples", "web")
     ] == []
+    assert [n for n in names if n.endswith((".ts", ".tsx")) or "node_modules" in n] == []
 
 
 def test_the_base_install_records_and_repairs_without_any_dependency(python, tmp_path):

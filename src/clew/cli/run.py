@@ -223,13 +223,14 @@ class Supervisor:
         """Run the program to its end; return its wait status."""
         # Settings from the environment are among *settings*, where a flag may have beaten them.
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CLEW")}
+        # Its own signal mask, and default actions for what this interpreter ignores.
+        waited = {*FORWARDED, signal.SIGCHLD}
+        # Before a thread that sends is started: else a signal could go there, and not be waited for.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
         if self.collector is not None:
             self.collector.acquire()
             environ |= config.to_environ(settings)
             environ |= {"CLEW": "run", "CLEW_OUTPUT": str(self.collector.folder.absolute())}
-        # Its own signal mask, and default actions for what this interpreter ignores.
-        waited = {*FORWARDED, signal.SIGCHLD}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
         started = time.monotonic()
         self.pid = os.posix_spawn(
@@ -295,7 +296,7 @@ class Supervisor:
         sender = collector.sender
         if sender is not None and not collector.find():
             sender.hurry()
-            collector.settle(server_wait_s)
+            collector.settle(server_wait_s, is_enough=_is_called)
         collector.release()
         if sender is not None:
             self.unsent = sender.unsent()
@@ -309,6 +310,11 @@ class Supervisor:
         collector = self.collector
         if collector is not None and not self.is_removed and not self.still_running:
             collector.remove_sent()
+
+
+def _is_called() -> bool:
+    """Tell whether a signal came that a user or system sends to end a wait; take it."""
+    return signal.sigtimedwait(FORWARDED, 0) is not None
 
 
 def _say(line: str) -> None:

@@ -172,8 +172,12 @@ class Collector:
         except OSError:
             return True
 
-    def settle(self, seconds: float) -> bool:
+    def settle(self, seconds: float, *, is_enough: Callable[[], bool] | None = None) -> bool:
         """Wait until the server has everything; go on collecting meanwhile.
+
+        Args:
+            seconds: Longest time to wait.
+            is_enough: Asked again and again; True ends the wait.
 
         Returns:
             Whether it has. False after *seconds*, or sooner if it will not take it by then.
@@ -184,7 +188,7 @@ class Collector:
         deadline = time.monotonic() + seconds
         sender.close()
         while not sender.wait(BUSY_PAUSE_S):
-            if time.monotonic() > deadline or sender.is_hopeless(deadline):
+            if time.monotonic() > deadline or sender.is_hopeless(deadline) or (is_enough is not None and is_enough()):
                 return False
             if self.find() and self.step():
                 sender.close()

@@ -54,7 +54,7 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
     session = new
     try:
         new.begin()
-        if config.server and not supervised:
+        if config.server and not supervised and new.parent is None:
             _name_server(config, new.folder)
         if not supervised and not ring.is_collected(folder):
             sidecar.start(folder)
@@ -76,7 +76,10 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
 
 
 def _name_server(config: Config, folder: str) -> None:
-    """Leave word in *folder* where its recording is to be sent, unless somebody did."""
+    """Leave word in *folder* where its recording is to be sent, unless somebody did.
+
+    Only the first process of a recording decides: a child may find another pyproject.toml.
+    """
     if os.path.exists(os.path.join(folder, destination.FILE_NAME)):
         return
     server = destination.Destination(

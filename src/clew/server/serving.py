@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from clew.server.settings import Settings
 
 BACKLOG = 512
+GC_THRESHOLD = 50_000
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -114,4 +116,12 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Call
         timeout_graceful_shutdown=settings.shutdown_s,
         h11_max_incomplete_event_size=MAX_HEAD,
     )
-    Server(config, app, ready).run(sockets=[listener])
+    # A request makes thousands of objects that live until it is answered, and each full look for
+    # garbage would go over the 300,000 objects of the modules as well.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+    try:
+        Server(config, app, ready).run(sockets=[listener])
+    finally:
+        gc.unfreeze()

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 from benchmarks.synthetic import write_recording
+from tests.integration.server.conftest import environment
 
 from clew.format.reader import open_recording
-from tests.integration.server.conftest import environment
 
 
 def await_value(look: Callable[[], Any], seconds: float = 60) -> Any:

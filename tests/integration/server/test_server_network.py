@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.server.conftest import LiveServer, environment
+from tests.integration.server.conftest import LiveServer, environment, start_server
 from tests.support.chunks import PROCESS_ID, event_body
 
 Serve = Callable[..., LiveServer]
@@ -38,20 +38,24 @@ def connected(server: LiveServer) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_a_client_that_says_nothing_is_closed(serve: Serve) -> None:
-    """It gets no answer: it asked nothing."""
-    server = serve(**IMPATIENT)
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server whose patience ends soon."""
+    server = start_server(str(tmp_path_factory.mktemp("impatient")), **IMPATIENT)
+    yield server
+    server.end()
 
-    with connected(server) as connection:
+
+def test_a_client_that_says_nothing_is_closed(impatient: LiveServer) -> None:
+    """It gets no answer: it asked nothing."""
+    with connected(impatient) as connection:
         assert answer_of(connection) == b""
 
 
 @pytest.mark.parametrize("sent", [b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"G", b"POST /v1/traces HT"])
-def test_a_head_that_does_not_end_is_answered_408(serve: Serve, sent: bytes) -> None:
+def test_a_head_that_does_not_end_is_answered_408(impatient: LiveServer, sent: bytes) -> None:
     """Trickling does not help: the time is for the whole head."""
-    server = serve(**IMPATIENT)
-
-    with connected(server) as connection:
+    with connected(impatient) as connection:
         connection.sendall(sent)
         answer = answer_of(connection)
 
@@ -59,11 +63,9 @@ def test_a_head_that_does_not_end_is_answered_408(serve: Serve, sent: bytes) -> 
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "head-too-slow"
 
 
-def test_the_second_head_of_a_connection_is_bounded_too(serve: Serve) -> None:
+def test_the_second_head_of_a_connection_is_bounded_too(impatient: LiveServer) -> None:
     """A connection that was used once may not be held with half a head."""
-    server = serve(**IMPATIENT)
-
-    with connected(server) as connection:
+    with connected(impatient) as connection:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         connection.sendall(b"GET /health/live HTTP/1.1\r\n")
@@ -72,11 +74,9 @@ def test_the_second_head_of_a_connection_is_bounded_too(serve: Serve) -> None:
     assert b"HTTP/1.1 408" in answer
 
 
-def test_a_body_that_stops_is_answered_408(serve: Serve) -> None:
+def test_a_body_that_stops_is_answered_408(impatient: LiveServer) -> None:
     """A pause within the body ends the request; nothing of it is stored."""
-    server = serve(**IMPATIENT)
-
-    with connected(server) as connection:
+    with connected(impatient) as connection:
         connection.sendall(HEAD + b"\r\n" + b"x" * 10)
         answer = answer_of(connection)
 
@@ -84,12 +84,11 @@ def test_a_body_that_stops_is_answered_408(serve: Serve) -> None:
     assert b"body-too-slow" in answer
 
 
-def test_a_body_that_trickles_is_answered_408(serve: Serve) -> None:
+def test_a_body_that_trickles_is_answered_408(impatient: LiveServer) -> None:
     """A byte now and then is progress, but not for ever."""
-    server = serve(**IMPATIENT)
     begin = time.monotonic()
 
-    with connected(server) as connection:
+    with connected(impatient) as connection:
         connection.sendall(HEAD + b"\r\n")
         with contextlib.suppress(OSError):
             while time.monotonic() - begin < 8:
@@ -138,11 +137,9 @@ def test_slow_clients_do_not_keep_others_out(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
 )
-def test_what_is_not_http_is_closed(serve: Serve, garbage: bytes) -> None:
+def test_what_is_not_http_is_closed(impatient: LiveServer, garbage: bytes) -> None:
     """TLS, zeros and nonsense."""
-    server = serve(**IMPATIENT)
-
-    with connected(server) as connection:
+    with connected(impatient) as connection:
         connection.sendall(garbage)
         answer = answer_of(connection)
 

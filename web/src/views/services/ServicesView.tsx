@@ -1,0 +1,42 @@
+/** All services, over a span of time. */
+
+import type { ReactNode } from "react";
+import { useServices } from "../../api/queries";
+import { go, usePlace } from "../../model/place";
+import { Failure, Skeleton } from "../../widgets/states";
+import { ServicesPanel } from "./ServicesPanel";
+
+const SPANS: readonly [string, string][] = [
+  ["15m", "15 minutes"],
+  ["1h", "hour"],
+  ["24h", "day"],
+  ["7d", "week"],
+  ["", "all"],
+];
+
+export default function ServicesView(): ReactNode {
+  const { filter: since } = usePlace();
+  const { data, error, refetch } = useServices(since);
+  return (
+    <div className="page">
+      <div className="page-bar choices" role="group" aria-label="How far back">
+        <span className="muted">Last</span>
+        {SPANS.map(([value, title]) => (
+          <button
+            key={title}
+            type="button"
+            aria-pressed={since === value}
+            onClick={() => go({ filter: value })}
+          >
+            {title}
+          </button>
+        ))}
+      </div>
+      <div className="page-list">
+        {error && !data ? <Failure error={error} onRetry={() => void refetch()} /> : null}
+        {!error && !data ? <Skeleton label="Loading services" /> : null}
+        {data && <ServicesPanel services={data} />}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,211 @@
+/** The picture with its names, its minimap, its keys, and the same blocks as a table. */
+
+import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { Timeline } from "../../api/columns";
+import { count, plural } from "../../base/format";
+import { onTheme } from "../../base/theme";
+import { blocksIn, type Hit } from "../../draw/hit";
+import { blockSentence } from "../../draw/labels";
+import { AXIS } from "../../draw/scene";
+import { Stage } from "../../draw/stage";
+import { Splitter, useSize } from "../../widgets/Splitter";
+import { BlockTable, MOST_BLOCKS } from "./BlockTable";
+import { Legend } from "./Legend";
+import { Names } from "./Names";
+import { blockOf, selectionOf, threadOnRows } from "./selecting";
+import type { TimelineProps } from "./TimelineView";
+import { Tooltip } from "./Tooltip";
+import { useHighlight } from "./use_highlight";
+import { useTimelineKeys } from "./use_keys";
+import { usePicture } from "./use_picture";
+import { useZoom } from "./use_zoom";
+import "./timeline.css";
+
+interface Pointer {
+  readonly hit: Hit;
+  readonly x: number;
+  readonly y: number;
+}
+
+type PanelProps = Omit<TimelineProps, "run"> & { readonly timeline: Timeline };
+
+export function TimelinePanel(props: PanelProps): ReactNode {
+  const { timeline, selection, onSelect, thread } = props;
+  const [width, setWidth] = useSize("timeline-names", { least: 72, most: 560, usual: 224 });
+  const scroller = useRef<HTMLDivElement>(null);
+  const scene = useRef<HTMLCanvasElement>(null);
+  const overlay = useRef<HTMLCanvasElement>(null);
+  const minimap = useRef<HTMLCanvasElement>(null);
+  const names = useRef<HTMLDivElement>(null);
+  const [stage, setStage] = useState<Stage | null>(null);
+  const [pointer, setPointer] = useState<Pointer | null>(null);
+  const [seen, setSeen] = useState({ first: 0, last: 80 });
+  const [beyond, setBeyond] = useState({ above: 0, below: 0 });
+  const [text, setText] = useState("");
+  const zoom = useZoom(stage, timeline, props.zoom, props.onZoom);
+  const steps = useMemo(() => threadOnRows(timeline, thread, selection), [timeline, thread, selection]);
+  const selectedHere = useRef(-1);
+  const { picture, folds, setFolds, fold, more } = usePicture(timeline, thread, steps, selection, selectedHere);
+  const found = useHighlight(picture, text, stage);
+
+  const select = useCallback(
+    (hit: Hit | null) => {
+      selectedHere.current = hit?.type === "block" ? hit.block : -1;
+      onSelect(hit ? selectionOf(picture, hit) : null);
+    },
+    [picture, onSelect],
+  );
+  const latest = useRef({ select, onWindow: zoom.onWindow });
+  useEffect(() => {
+    latest.current = { select, onWindow: zoom.onWindow };
+  });
+
+  useEffect(() => {
+    const parts = [scroller.current, scene.current, overlay.current, minimap.current, names.current] as const;
+    const [a, b, c, d, e] = parts;
+    if (!a || !b || !c || !d || !e) return;
+    const made = new Stage(
+      { scroller: a, scene: b, overlay: c, minimap: d, names: e },
+      {
+        onWindow: (window) => latest.current.onWindow(window),
+        onHover: (hit, x, y) => setPointer(hit ? { hit, x, y } : null),
+        onSelect: (hit) => latest.current.select(hit),
+        onLines: (first, last) => setSeen({ first, last }),
+        onBeyond: (above, below) => setBeyond({ above, below }),
+      },
+    );
+    setStage(made);
+    const stop = onTheme(() => made.restyle());
+    return () => {
+      stop();
+      made.dispose();
+    };
+  }, []);
+  useEffect(() => {
+    setPointer(null);
+    stage?.setPicture(picture);
+  }, [stage, picture]);
+  useEffect(() => stage?.setThread(steps), [stage, steps]);
+
+  const block = useMemo(() => blockOf(picture, selection, selectedHere.current), [picture, selection]);
+  const revealed = useRef<unknown>(null);
+  useEffect(() => {
+    stage?.setSelected(block);
+    // Only another selection moves the picture: not new columns, not a fold.
+    if (!stage || revealed.current === selection) return;
+    revealed.current = selection;
+    if (block >= 0 && block !== selectedHere.current) stage.reveal(block);
+  }, [stage, block, selection]);
+
+  const keys = useTimelineKeys({ stage, picture, selected: block, seen, select, folds, setFolds });
+  const table = useMemo(
+    () => blocksIn(picture, zoom.settled.from, zoom.settled.to, seen.first, seen.last, MOST_BLOCKS),
+    [picture, zoom.settled, seen],
+  );
+  const onLane = useCallback((line: number) => select({ type: "line", line }), [select]);
+  const lane = selection?.type === "lane" ? laneOf(timeline, selection) : -1;
+  const box = overlay.current?.parentElement;
+  const style = { "--names": `${width}px`, "--axis": `${AXIS}px` } as CSSProperties;
+  return (
+    <div className="tl" style={style}>
+      <div className="tl-corner">
+        <input
+          className="tl-find"
+          type="search"
+          value={text}
+          placeholder="Find in the timeline"
+          aria-label="Find in the timeline: dims what does not match"
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={(event) => event.key === "Escape" && (setText(""), event.currentTarget.blur())}
+        />
+        {found !== null && (
+          <span className="tl-found muted" role="status">
+            {count(found)}
+          </span>
+        )}
+      </div>
+      <div className="tl-strip">
+        <canvas ref={minimap} className="tl-minimap" aria-label="The whole run, and the part that is seen" role="img" />
+      </div>
+      <div
+        className="tl-main"
+        role="application"
+        aria-label={`Timeline: ${plural(timeline.blocks.size, "block")}. Left and right: next block, up and down: next line, plus and minus: zoom, enter: select.`}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: an application has the focus itself
+        tabIndex={0}
+        onKeyDown={keys.onKeyDown}
+      >
+        <div className="tl-scroll" ref={scroller} tabIndex={-1}>
+          <div className="tl-sticky">
+            <div className="tl-names">
+              <Legend stage={stage} />
+              <div className="tl-names-view">
+                <div className="tl-names-moved" ref={names}>
+                  <Names
+                    timeline={timeline}
+                    lines={picture.lines}
+                    first={seen.first}
+                    last={seen.last}
+                    selectedLane={lane}
+                    onFold={fold}
+                    onMore={more}
+                    onLane={onLane}
+                  />
+                </div>
+              </div>
+            </div>
+            <Splitter label="Width of the names" orientation="vertical" size={width} onSize={setWidth} changes="before" />
+            <div className="tl-canvas">
+              <canvas ref={scene} aria-hidden="true" />
+              <canvas ref={overlay} className="tl-overlay" aria-hidden="true" />
+              {pointer && box && (
+                <Tooltip {...pointer} picture={picture} width={box.clientWidth} height={box.clientHeight} />
+              )}
+              <Beyond {...beyond} onGo={(direction) => stage?.scrollToThread(direction)} />
+            </div>
+          </div>
+          <div className="tl-height" style={{ height: `calc(${picture.lines.height + AXIS}px - 100%)` }} />
+        </div>
+      </div>
+      <BlockTable
+        picture={picture}
+        blocks={table}
+        onSelect={(one) => select({ type: "block", block: one, line: -1 })}
+      />
+      <div className="unseen" aria-live="polite">
+        {keys.focused >= 0 && keys.focused < timeline.blocks.size ? blockSentence(picture, keys.focused) : ""}
+      </div>
+    </div>
+  );
+}
+
+interface BeyondProps {
+  readonly above: number;
+  readonly below: number;
+  readonly onGo: (direction: 1 | -1) => void;
+}
+
+/** Says that the thread goes on above or below what is seen. */
+function Beyond({ above, below, onGo }: BeyondProps): ReactNode {
+  return (
+    <>
+      {above > 0 && (
+        <button type="button" className="tl-beyond tl-beyond-above" onClick={() => onGo(-1)}>
+          ↑ {plural(above, "step")}
+        </button>
+      )}
+      {below > 0 && (
+        <button type="button" className="tl-beyond tl-beyond-below" onClick={() => onGo(1)}>
+          ↓ {plural(below, "step")}
+        </button>
+      )}
+    </>
+  );
+}
+
+function laneOf({ head }: Timeline, selection: { process: string; lane: string }): number {
+  return head.lanes.findIndex(
+    (lane) => lane.name === selection.lane && head.processes[lane.process]?.process === selection.process,
+  );
+}
+
