@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-
-const CSS = readFileSync(new URL("./tokens.css", import.meta.url), "utf8");
+import CSS from "./tokens.css?raw";
 
 /** The colours of a theme, by the names of their tokens. */
 function colours(block: RegExp): ReadonlyMap<string, string> {
