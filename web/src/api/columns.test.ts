@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { fakeBody, fakeHead, fakeLane, numbers } from "../draw/fakes";
 import { ColumnsError, decodeTimeline } from "./columns";
+import { fakeBody, fakeHead, fakeLane, numbers } from "./fake_columns";
 
 const BLOCKS = [
   { start: 0, end: 10, label: 1 },
@@ -28,70 +28,42 @@ describe("decodeTimeline", () => {
     expect(decodeTimeline(fakeBody([])).blocks.size).toBe(0);
   });
 
-  const head = (change: (head: Record<string, unknown>) => unknown) =>
+  const whole = (change: (head: Record<string, unknown>) => unknown) =>
     fakeBody(BLOCKS, [], fakeHead(), change);
-  // biome-ignore lint/suspicious/noExplicitAny: a head that is broken on purpose has no type
-  const at = (one: Record<string, unknown>): any => one;
+  /** A body in whose head one member is another: `lanes.0.process`. */
+  const head = (path: string, value: unknown) =>
+    whole((one) => {
+      const names = path.split(".");
+      const last = names.pop() ?? "";
+      // biome-ignore lint/suspicious/noExplicitAny: a head that is broken on purpose has no type
+      const parent = names.reduce((inner: any, name) => inner[name], one);
+      parent[last] = value;
+      return one;
+    });
   const wrong: readonly [string, ArrayBuffer, RegExp][] = [
     ["an empty body", new ArrayBuffer(0), /0 bytes has no head/],
     ["a head longer than the body", new Uint8Array([255, 255, 255, 127, 1, 2]).buffer, /the body 6/],
     ["a head that ends between words", new Uint8Array([2, 0, 0, 0, 123, 125]).buffer, /no multiple of 8/],
     ["a head that is no JSON", new Uint8Array([4, 0, 0, 0, 120, 120, 120, 120]).buffer, /no JSON/],
-    ["a head that is a list", head(() => [1]), /head is no object/],
-    ["another schema", head((one) => ({ ...one, schema: "clew.timeline/2" })), /schema is clew.timeline\/2/],
-    ["no tables", head((one) => ({ ...one, tables: null })), /tables is no object/],
-    [
-      "a column that is missing",
-      head((one) => (delete at(one).tables.blocks.columns.end, one)),
-      /blocks.end is no object/,
-    ],
-    [
-      "a column of another type",
-      head((one) => ((at(one).tables.blocks.columns.row.type = "u16"), one)),
-      /type u16, not u32/,
-    ],
-    [
-      "a type that every object has",
-      head((one) => ((at(one).tables.blocks.columns.row.type = "constructor"), one)),
-      /not u32/,
-    ],
-    [
-      "a column beyond the end",
-      head((one) => ((at(one).tables.blocks.columns.end.offset = 1 << 20), one)),
-      /beyond the body/,
-    ],
-    [
-      "a column between words",
-      head((one) => ((at(one).tables.blocks.columns.end.offset = 4), one)),
-      /no multiple of 8/,
-    ],
-    [
-      "an offset before the columns",
-      head((one) => ((at(one).tables.blocks.columns.end.offset = -8), one)),
-      /whole number/,
-    ],
-    ["a count that is no number", head((one) => ((at(one).tables.blocks.count = "2"), one)), /whole number/],
-    [
-      "more blocks than the body holds",
-      head((one) => ((at(one).tables.blocks.count = 2 ** 40), one)),
-      /beyond the body/,
-    ],
-    ["a lane of no process", head((one) => ((at(one).lanes[0].process = 3), one)), /process is 3 of 1/],
-    [
-      "a lane that is its own parent",
-      head((one) => ((at(one).lanes[0].parent = 0), one)),
-      /not a lane before it/,
-    ],
-    ["a lane beyond the rows", head((one) => ((at(one).lanes[0].rows = 9), one)), /beyond the 4 rows/],
-    ["a lane of an unknown kind", head((one) => ((at(one).lanes[0].kind = "fibre"), one)), /kind is fibre/],
-    ["far too many rows", head((one) => ({ ...one, rows: 2 ** 31 })), /at most 1000000/],
-    ["a label that is no text", head((one) => ({ ...one, labels: ["", 3, ""] })), /labels holds/],
-    ["a run that ends before it begins", head((one) => ({ ...one, from_ns: 1, to_ns: 0 })), /before from_ns/],
-    [
-      "a process without a start",
-      head((one) => ((at(one).processes[0].start_ns = null), one)),
-      /start_ns is null/,
-    ],
+    ["a head that is a list", whole(() => [1]), /head is no object/],
+    ["another schema", head("schema", "clew.timeline/2"), /schema is clew.timeline\/2/],
+    ["no tables", head("tables", null), /tables is no object/],
+    ["a column that is missing", head("tables.blocks.columns.end", undefined), /blocks.end is no object/],
+    ["a column of another type", head("tables.blocks.columns.row.type", "u16"), /type u16, not u32/],
+    ["a type that every object has", head("tables.blocks.columns.row.type", "constructor"), /not u32/],
+    ["a column beyond the end", head("tables.blocks.columns.end.offset", 1 << 20), /beyond the body/],
+    ["a column between words", head("tables.blocks.columns.end.offset", 4), /no multiple of 8/],
+    ["an offset before the columns", head("tables.blocks.columns.end.offset", -8), /whole number/],
+    ["a count that is no number", head("tables.blocks.count", "2"), /whole number/],
+    ["more blocks than the body holds", head("tables.blocks.count", 2 ** 40), /beyond the body/],
+    ["a lane of no process", head("lanes.0.process", 3), /process is 3 of 1/],
+    ["a lane that is its own parent", head("lanes.0.parent", 0), /not a lane before it/],
+    ["a lane beyond the rows", head("lanes.0.rows", 9), /beyond the 4 rows/],
+    ["a lane of an unknown kind", head("lanes.0.kind", "fibre"), /kind is fibre/],
+    ["far too many rows", head("rows", 2 ** 31), /at most 1000000/],
+    ["a label that is no text", head("labels", ["", 3, ""]), /labels holds/],
+    ["a run that ends before it begins", head("to_ns", -1), /before from_ns/],
+    ["a process without a start", head("processes.0.start_ns", null), /start_ns is null/],
     ["a block on no row", fakeBody([{ start: 0, end: 1, row: 4 }]), /block 0 refers/],
     ["a block without its label", fakeBody([{ start: 0, end: 1, label: 3 }]), /block 0 refers/],
     ["a block at no place", fakeBody([{ start: 0, end: 1, place: 2 }]), /block 0 refers/],

@@ -170,12 +170,16 @@ function checkHead(head: Record<string, unknown>): TimelineHead {
   const rows = whole(head.rows, "rows");
   if (rows > MAX_ROWS) throw new ColumnsError(`there are ${rows} rows, at most ${MAX_ROWS} are drawn`);
   const processes = listOf(head.processes, "processes");
-  processes.forEach((one, i) => checkProcess(recordOf(one, `processes[${i}]`), i));
+  processes.forEach((one, i) => {
+    checkProcess(recordOf(one, `processes[${i}]`), i);
+  });
   for (const name of ["labels", "places"])
     if (!listOf(head[name], name).every((text) => typeof text === "string"))
       throw new ColumnsError(`${name} holds what is no text`);
   const lanes = listOf(head.lanes, "lanes");
-  lanes.forEach((lane, i) => checkLane(recordOf(lane, `lanes[${i}]`), i, processes.length, rows));
+  lanes.forEach((lane, i) => {
+    checkLane(recordOf(lane, `lanes[${i}]`), i, processes.length, rows);
+  });
   return head as unknown as TimelineHead;
 }
 

@@ -41,7 +41,10 @@ export function listen(element: HTMLElement, intents: Intents): () => void {
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   };
 
-  element.addEventListener("wheel", (event) => wheel(event, place(event).x, intents), { passive: false, signal });
+  element.addEventListener("wheel", (event) => wheel(event, place(event).x, intents), {
+    passive: false,
+    signal,
+  });
 
   element.addEventListener(
     "pointerdown",
@@ -98,7 +101,10 @@ export function listen(element: HTMLElement, intents: Intents): () => void {
 
 /** What a turn of the wheel means; a plain one is left to the element that scrolls. */
 export function wheel(
-  event: Pick<WheelEvent, "deltaX" | "deltaY" | "deltaMode" | "ctrlKey" | "metaKey" | "shiftKey" | "preventDefault">,
+  event: Pick<
+    WheelEvent,
+    "deltaX" | "deltaY" | "deltaMode" | "ctrlKey" | "metaKey" | "shiftKey" | "preventDefault"
+  >,
   x: number,
   intents: Pick<Intents, "pan" | "zoom">,
 ): void {

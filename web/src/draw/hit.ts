@@ -84,6 +84,7 @@ export function nearest(tracks: Tracks, track: number, t: number, reach: number)
   const high = tracks.first[track + 1] as number;
   const at = firstAbove(tracks.end, low, high, t);
   if (at < high && (tracks.start[at] as number) <= t) return at;
+  if (low === high) return -1;
   const after = at < high ? (tracks.start[at] as number) - t : Number.POSITIVE_INFINITY;
   const before = at > low ? t - (tracks.end[at - 1] as number) : Number.POSITIVE_INFINITY;
   if (Math.min(after, before) > reach) return -1;
@@ -93,6 +94,7 @@ export function nearest(tracks: Tracks, track: number, t: number, reach: number)
 function nearestMark(marks: MarksOfRows, row: number, t: number, reach: number): number {
   const low = marks.first[row] as number;
   const high = marks.first[row + 1] as number;
+  if (low === high) return -1;
   const at = firstAbove(marks.t, low, high, t);
   const after = at < high ? (marks.t[at] as number) - t : Number.POSITIVE_INFINITY;
   const before = at > low ? t - (marks.t[at - 1] as number) : Number.POSITIVE_INFINITY;
@@ -150,7 +152,11 @@ export function blocksIn(
   for (let i = Math.max(firstLine, 0); i <= lastLine && i < lines.lines.length; i++) {
     const line = lines.lines[i] as Line;
     if (line.kind !== "row") continue;
-    for (let track = stateTrack(tracks, line.row); track <= spanTrack(tracks, line.row, line.levels - 1); track++) {
+    for (
+      let track = stateTrack(tracks, line.row);
+      track <= spanTrack(tracks, line.row, line.levels - 1);
+      track++
+    ) {
       const high = tracks.first[track + 1] as number;
       for (let at = firstAbove(tracks.end, tracks.first[track] as number, high, from); at < high; at++) {
         if ((tracks.start[at] as number) >= to) break;

@@ -97,7 +97,8 @@ export function revealing(timeline: Timeline, folds: Folds, rows: Iterable<numbe
     if (!one) continue;
     const process = processKey(head, one.process);
     if (next.folded.get(process)) next = toggled(next, process, true);
-    if (one.parent !== null && next.folded.get(keys[one.parent] ?? "")) next = toggled(next, keys[one.parent] ?? "", true);
+    if (one.parent !== null && next.folded.get(keys[one.parent] ?? ""))
+      next = toggled(next, keys[one.parent] ?? "", true);
     if (!visible[lane] && !next.shown.has(process)) next = showing(next, keys[lane] ?? "", true);
     const key = keys[lane] ?? "";
     if (isExact && isSummed(one, key, next)) next = { ...next, folded: new Map(next.folded).set(key, false) };
@@ -139,7 +140,7 @@ function visibleLanes({ head }: Timeline, folds: Folds, keys: readonly string[])
 /** Lays out the lines. Complexity: O(rows). */
 export function linesOf(timeline: Timeline, tracks: Tracks, folds: Folds): Lines {
   const builder = new Builder(timeline, tracks, folds);
-  timeline.head.processes.forEach((_, process) => builder.addProcess(process));
+  for (const process of timeline.head.processes.keys()) builder.addProcess(process);
   return builder.lines();
 }
 
@@ -160,7 +161,7 @@ class Builder {
     this.#keys = laneKeys(timeline);
     this.#visible = visibleLanes(timeline, folds, this.#keys);
     this.#lanesOf = timeline.head.processes.map(() => []);
-    timeline.head.lanes.forEach((lane, i) => this.#lanesOf[lane.process]?.push(i));
+    for (const [i, lane] of timeline.head.lanes.entries()) this.#lanesOf[lane.process]?.push(i);
   }
 
   lines(): Lines {
@@ -173,7 +174,15 @@ class Builder {
     const isFolded = this.folds.folded.get(processKey(head, process)) ?? false;
     const rows = mine.flatMap((lane) => rowsOf(head.lanes[lane] as LaneHead));
     const at = this.#lines.length;
-    this.#add({ kind: "process", process, isFirst: true, isFoldable: true, isFolded, rows, height: MEASURES.process });
+    this.#add({
+      kind: "process",
+      process,
+      isFirst: true,
+      isFoldable: true,
+      isFolded,
+      rows,
+      height: MEASURES.process,
+    });
     // What has no line of its own is found at its process.
     for (const row of rows) this.#lineOfRow[row] = at;
     if (isFolded) return;
@@ -184,7 +193,14 @@ class Builder {
     }
     const isAllShown = this.folds.shown.has(processKey(head, process));
     if (hidden.length || isAllShown)
-      this.#add({ kind: "more", process, isFolded: !isAllShown, rows: hidden, height: MEASURES.more, indent: 1 });
+      this.#add({
+        kind: "more",
+        process,
+        isFolded: !isAllShown,
+        rows: hidden,
+        height: MEASURES.more,
+        indent: 1,
+      });
   }
 
   #addLane(lane: number): void {
@@ -219,15 +235,25 @@ class Builder {
       this.#lineOfRow[row] = this.#lines.length;
       const isFirst = row === one.first_row;
       const height = MEASURES.band + levels * MEASURES.level + MEASURES.padding;
-      this.#add({ kind: "row", process: one.process, lane, row, levels, isFirst, isFoldable, isFolded, indent, height });
+      this.#add({
+        kind: "row",
+        process: one.process,
+        lane,
+        row,
+        levels,
+        isFirst,
+        isFoldable,
+        isFolded,
+        indent,
+        height,
+      });
     }
   }
 
   #add(line: Partial<Line> & Pick<Line, "kind" | "process" | "height">): void {
     const levels = line.levels ?? 0;
     const top = MEASURES.padding / 2;
-    const bandHeight =
-      line.kind === "row" ? MEASURES.band : Math.max(line.height - 2 * top, 0);
+    const bandHeight = line.kind === "row" ? MEASURES.band : Math.max(line.height - 2 * top, 0);
     this.#lines.push({
       lane: -1,
       row: -1,

@@ -7,7 +7,16 @@ import type { Palette } from "./palette";
 /** What of a canvas marks need. */
 type Context = Pick<
   CanvasRenderingContext2D,
-  "beginPath" | "moveTo" | "lineTo" | "closePath" | "fill" | "stroke" | "fillRect" | "fillText" | "measureText" | "arc"
+  | "beginPath"
+  | "moveTo"
+  | "lineTo"
+  | "closePath"
+  | "fill"
+  | "stroke"
+  | "fillRect"
+  | "fillText"
+  | "measureText"
+  | "arc"
 > & { fillStyle: unknown; strokeStyle: unknown; lineWidth: number; font: string; textBaseline: string };
 
 /** Which of several marks in one place is drawn. */

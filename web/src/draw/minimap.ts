@@ -64,7 +64,8 @@ export class Minimap {
     context.fillRect(x1, 0, this.#width - x1, this.#height);
     context.globalAlpha = 1;
     context.fillStyle = palette.thread;
-    for (const step of thread) context.fillRect(Math.round(this.#xOf(picture, step.t)) - 1, 0, 2, this.#height);
+    for (const step of thread)
+      context.fillRect(Math.round(this.#xOf(picture, step.t)) - 1, 0, 2, this.#height);
     context.strokeStyle = palette.muted;
     context.lineWidth = 1;
     context.strokeRect(x0 + 0.5, 0.5, Math.max(x1 - x0 - 1, 1), this.#height - 1);
@@ -117,7 +118,8 @@ export class Minimap {
     let most = 0;
     const sumAt = (x: number, k: number) =>
       (total[x * CLASSES + k] as number) + (total[x * CLASSES + k + 1] as number);
-    for (let x = 0; x < ground.width; x++) most = Math.max(most, sumAt(x, Class.running) + sumAt(x, Class.ready));
+    for (let x = 0; x < ground.width; x++)
+      most = Math.max(most, sumAt(x, Class.running) + sumAt(x, Class.ready));
     const room = ground.height - Math.round(6 * this.#ratio);
     // Colours as they are on the rows: what ran, and on top of it what could have.
     for (const k of [Class.running, Class.ready]) {

@@ -61,7 +61,14 @@ export class Overlay {
     if (over.hovered >= 0) this.#outline(picture, view, over.hovered, palette.text, 1, false);
     if (over.hovered >= 0) this.#wake(picture, view, over.hovered, palette);
     if (over.selected >= 0)
-      this.#outline(picture, view, over.selected, over.thread.length ? palette.thread : palette.text, 2, false);
+      this.#outline(
+        picture,
+        view,
+        over.selected,
+        over.thread.length ? palette.thread : palette.text,
+        2,
+        false,
+      );
     if (over.focused >= 0 && over.focused !== over.selected)
       this.#outline(picture, view, over.focused, palette.accent, 2, true);
     this.#thread(picture, view, over, palette);

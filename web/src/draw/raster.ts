@@ -137,7 +137,15 @@ function stripe(
 }
 
 /** Draws the bar over what failed, broken where it was only cancelled. */
-function bar(raster: Raster, band: Band, x0: number, x1: number, isBroken: boolean, ink: Ink, ratio: number): void {
+function bar(
+  raster: Raster,
+  band: Band,
+  x0: number,
+  x1: number,
+  isBroken: boolean,
+  ink: Ink,
+  ratio: number,
+): void {
   const height = Math.max(2, Math.round(2 * ratio));
   const y0 = Math.max(band.top, band.clipTop);
   const y1 = Math.min(band.top + height, raster.height);

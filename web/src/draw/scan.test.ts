@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { fakeTimeline, numbers } from "./fakes";
+import { fakeTimeline, numbers } from "../api/fake_columns";
 import { addShares, MIXED, Pieces, scan } from "./scan";
 import { CLASSES, Class, classify, levelsOf, spanTrack, stateTrack, type Tracks, tracksOf } from "./tracks";
 
@@ -67,8 +67,7 @@ function checkOne(tracks: Tracks, at: number, left: number, perPixel: number): v
 
 function checkMixed(tracks: Tracks, pieces: Pieces, p: number, left: number, perPixel: number): void {
   const { share } = covered(tracks, left, left + perPixel);
-  for (let k = 0; k < CLASSES; k++)
-    expect(pieces.share[p * CLASSES + k]).toBeCloseTo(share[k] as number, 4);
+  for (let k = 0; k < CLASSES; k++) expect(pieces.share[p * CLASSES + k]).toBeCloseTo(share[k] as number, 4);
 }
 
 describe("scan", () => {
@@ -106,7 +105,15 @@ describe("scan", () => {
     const blocks = Array.from({ length: 50_000 }, (_, i) => ({ start: i, end: i + 0.5 }));
     const tracks = tracksOf(fakeTimeline(blocks));
     let looks = 0;
-    const counted = { ...tracks, classOf: new Proxy(tracks.classOf, { get: (target, key) => (looks++, Reflect.get(target, key)) }) };
+    const counted = {
+      ...tracks,
+      classOf: new Proxy(tracks.classOf, {
+        get: (target, key) => {
+          looks++;
+          return Reflect.get(target, key);
+        },
+      }),
+    };
     const pieces = new Pieces(11);
 
     scan(counted, stateTrack(tracks, 0), 0, 50_000, 10, pieces);
@@ -118,13 +125,24 @@ describe("scan", () => {
 
 describe("tracksOf", () => {
   test("ends a block where the next of its row begins", () => {
-    const tracks = tracksOf(fakeTimeline([{ start: 0, end: 10 }, { start: 4, end: 6 }]));
+    const tracks = tracksOf(
+      fakeTimeline([
+        { start: 0, end: 10 },
+        { start: 4, end: 6 },
+      ]),
+    );
 
     expect([...tracks.end]).toEqual([4, 6]);
   });
 
   test("keeps the position of each block by its number", () => {
-    const tracks = tracksOf(fakeTimeline([{ start: 0, end: 1, row: 2 }, { start: 1, end: 2, row: 0 }, { start: 2, end: 3, row: 2 }]));
+    const tracks = tracksOf(
+      fakeTimeline([
+        { start: 0, end: 1, row: 2 },
+        { start: 1, end: 2, row: 0 },
+        { start: 2, end: 3, row: 2 },
+      ]),
+    );
 
     expect([...tracks.block].map((block) => tracks.positionOf[block])).toEqual([0, 1, 2]);
     expect([...tracks.block]).toEqual([1, 0, 2]);
@@ -132,11 +150,22 @@ describe("tracksOf", () => {
 
   test("puts spans of one depth that overlap on levels of their own", () => {
     const span = { kind: 4, row: 1 };
-    const tracks = tracksOf(fakeTimeline([{ ...span, start: 0, end: 9 }, { ...span, start: 1, end: 9 }, { ...span, start: 9, end: 10 }]));
+    const tracks = tracksOf(
+      fakeTimeline([
+        { ...span, start: 0, end: 9 },
+        { ...span, start: 1, end: 9 },
+        { ...span, start: 9, end: 10 },
+      ]),
+    );
 
     expect(levelsOf(tracks, 1)).toBe(2);
     expect(levelsOf(tracks, 0)).toBe(0);
-    const at = (level: number) => [...tracks.block.slice(tracks.first[spanTrack(tracks, 1, level)], tracks.first[spanTrack(tracks, 1, level) + 1])];
+    const at = (level: number) => [
+      ...tracks.block.slice(
+        tracks.first[spanTrack(tracks, 1, level)],
+        tracks.first[spanTrack(tracks, 1, level) + 1],
+      ),
+    ];
     expect([at(0), at(1)]).toEqual([[0, 2], [1]]);
   });
 
@@ -149,7 +178,11 @@ describe("tracksOf", () => {
   test("dims what does not match, also in the sums", () => {
     const timeline = fakeTimeline(Array.from({ length: 100 }, (_, i) => ({ start: i, end: i + 1 })));
     const tracks = tracksOf(timeline);
-    classify(tracks, timeline, Uint8Array.from({ length: 100 }, (_, i) => (i % 4 === 0 ? 1 : 0)));
+    classify(
+      tracks,
+      timeline,
+      Uint8Array.from({ length: 100 }, (_, i) => (i % 4 === 0 ? 1 : 0)),
+    );
     const pieces = new Pieces(2);
 
     scan(tracks, stateTrack(tracks, 0), 0, 100, 1, pieces);
@@ -161,7 +194,12 @@ describe("tracksOf", () => {
 
 describe("addShares", () => {
   test("sums the rows of a folded lane up", () => {
-    const tracks = tracksOf(fakeTimeline([{ start: 0, end: 500, row: 0 }, { start: 0, end: 1000, row: 1, kind: 3 }]));
+    const tracks = tracksOf(
+      fakeTimeline([
+        { start: 0, end: 500, row: 0 },
+        { start: 0, end: 1000, row: 1, kind: 3 },
+      ]),
+    );
     const pieces = new Pieces(11);
     const total = new Float32Array(10 * CLASSES);
     for (const row of [0, 1]) {

@@ -3,7 +3,7 @@
  * that each class covers. Exact at every zoom, so nothing flickers while one pans.
  */
 
-import { nextNotBelow, firstAbove } from "./search";
+import { firstAbove, nextNotBelow } from "./search";
 import { CHUNK, CLASSES, type Tracks } from "./tracks";
 
 /** Several blocks share the pixel. */
@@ -81,7 +81,8 @@ export function scan(
       i++;
       continue;
     }
-    const next = i + 1 < high && (start[i + 1] as number) < right ? nextNotBelow(start, i + 1, high, right) : i + 1;
+    const next =
+      i + 1 < high && (start[i + 1] as number) < right ? nextNotBelow(start, i + 1, high, right) : i + 1;
     if (next === i + 1) {
       const last = Math.floor((ends - from) * perNs);
       if (last > x) {

@@ -122,7 +122,14 @@ export class Scene {
 
   #column(x: number, palette: Palette): void {
     const at = Math.round(x);
-    fill(this.#raster, at, at + Math.max(1, Math.floor(this.ratio)), 0, this.#raster.height, palette.linePixel);
+    fill(
+      this.#raster,
+      at,
+      at + Math.max(1, Math.floor(this.ratio)),
+      0,
+      this.#raster.height,
+      palette.linePixel,
+    );
   }
 
   #line(picture: Picture, line: Line, view: View, palette: Palette, ink: Ink): void {

@@ -177,7 +177,9 @@ export class Stage {
     const { scroller } = this.parts;
     const bottom = scroller.scrollTop + this.#scene.height - AXIS;
     const lines = this.#over.thread.flatMap((step) => lineOfStep(picture, step) ?? []);
-    const beyond = lines.filter((one) => (direction < 0 ? one.y < scroller.scrollTop : one.y + one.height > bottom));
+    const beyond = lines.filter((one) =>
+      direction < 0 ? one.y < scroller.scrollTop : one.y + one.height > bottom,
+    );
     const nearest = beyond.sort((a, b) => (direction < 0 ? b.y - a.y : a.y - b.y))[0];
     if (nearest) scroller.scrollTop = nearest.y - (this.#scene.height - AXIS) / 2;
   }
@@ -349,7 +351,8 @@ export class Stage {
     this.#over.pointer = Number.NaN;
     if (dy) this.parts.scroller.scrollTop -= dy;
     const { from, to } = this.window;
-    if (dx) this.#setWindow(pan(this.window, (-dx / Math.max(this.#scene.width, 1)) * (to - from), this.whole));
+    if (dx)
+      this.#setWindow(pan(this.window, (-dx / Math.max(this.#scene.width, 1)) * (to - from), this.whole));
   }
 
   #range(from: number, to: number, isDone: boolean): void {
@@ -383,7 +386,9 @@ export class Stage {
     };
     const move = (event: PointerEvent) => {
       if (!grip) {
-        minimap.style.cursor = { left: "ew-resize", right: "ew-resize", inside: "grab", outside: "pointer" }[gripOf(event)];
+        minimap.style.cursor = { left: "ew-resize", right: "ew-resize", inside: "grab", outside: "pointer" }[
+          gripOf(event)
+        ];
         return;
       }
       const t = timeOf(event);

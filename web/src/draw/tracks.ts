@@ -74,7 +74,8 @@ export function tracksOf(timeline: Timeline): Tracks {
     firstTrack[row] = (firstTrack[row] as number) + SPANS + (firstTrack[row - 1] as number);
   const trackOf = (i: number): number => {
     const kind = blocks.kind[i] as number;
-    const track = kind === BlockKind.life ? LIFE : kind === BlockKind.span ? SPANS + (level[i] as number) : STATE;
+    const track =
+      kind === BlockKind.life ? LIFE : kind === BlockKind.span ? SPANS + (level[i] as number) : STATE;
     return (firstTrack[blocks.row[i] as number] as number) + track;
   };
   const first = new Uint32Array((firstTrack[head.rows] as number) + 1);

@@ -21,7 +21,10 @@ export function clamp({ from, to }: Window, whole: Window): Window {
   const widest = whole.to - whole.from;
   const width = Math.min(Math.max(to - from, LEAST_NS), widest);
   const middle = (from + to) / 2;
-  const left = Math.min(Math.max(width === to - from ? from : middle - width / 2, whole.from), whole.to - width);
+  const left = Math.min(
+    Math.max(width === to - from ? from : middle - width / 2, whole.from),
+    whole.to - width,
+  );
   return { from: left, to: left + width };
 }
 

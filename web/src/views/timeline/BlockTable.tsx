@@ -16,7 +16,8 @@ interface BlockTableProps {
 
 export function BlockTable({ picture, blocks, onSelect }: BlockTableProps): ReactNode {
   const { timeline } = picture;
-  const many = blocks.length >= MOST_BLOCKS ? `the first ${MOST_BLOCKS} blocks` : plural(blocks.length, "block");
+  const many =
+    blocks.length >= MOST_BLOCKS ? `the first ${MOST_BLOCKS} blocks` : plural(blocks.length, "block");
   return (
     <div className="unseen">
       <table>

@@ -28,7 +28,15 @@ export const Names = memo(function Names(props: NamesProps): ReactNode {
   const shown: ReactNode[] = [];
   for (let i = Math.max(0, first - SPARE); i <= Math.min(last + SPARE, lines.lines.length - 1); i++) {
     const line = lines.lines[i] as Line;
-    shown.push(<Name key={`${line.kind} ${line.lane} ${line.row} ${line.process}`} {...props} line={line} at={i} keys={keys} />);
+    shown.push(
+      <Name
+        key={`${line.kind} ${line.lane} ${line.row} ${line.process}`}
+        {...props}
+        line={line}
+        at={i}
+        keys={keys}
+      />,
+    );
   }
   return shown;
 });
@@ -64,7 +72,11 @@ function ProcessName({ line, timeline, onFold }: NameProps): ReactNode {
   if (!process) return null;
   return (
     <>
-      <Fold line={line} name={process.label} onFold={() => onFold(processKey(timeline.head, line.process), line.isFolded)} />
+      <Fold
+        line={line}
+        name={process.label}
+        onFold={() => onFold(processKey(timeline.head, line.process), line.isFolded)}
+      />
       <span className="tl-text" title={`${process.label}, process ${process.pid}`}>
         {process.label}
       </span>
@@ -127,7 +139,13 @@ function Fold({ line, name, onFold }: { line: Line; name: string; onFold: () => 
       aria-label={`${line.isFolded ? "Unfold" : "Fold"} ${name}`}
       onClick={onFold}
     >
-      <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true" className={line.isFolded ? "is-folded" : ""}>
+      <svg
+        viewBox="0 0 10 10"
+        width="10"
+        height="10"
+        aria-hidden="true"
+        className={line.isFolded ? "is-folded" : ""}
+      >
         <path d="M1.5 3 L5 7 L8.5 3" fill="none" stroke="currentColor" strokeWidth="1.4" />
       </svg>
     </button>

@@ -45,7 +45,13 @@ export function TimelinePanel(props: PanelProps): ReactNode {
   const zoom = useZoom(stage, timeline, props.zoom, props.onZoom);
   const steps = useMemo(() => threadOnRows(timeline, thread, selection), [timeline, thread, selection]);
   const selectedHere = useRef(-1);
-  const { picture, folds, setFolds, fold, more } = usePicture(timeline, thread, steps, selection, selectedHere);
+  const { picture, folds, setFolds, fold, more } = usePicture(
+    timeline,
+    thread,
+    steps,
+    selection,
+    selectedHere,
+  );
   const found = useHighlight(picture, text, stage);
 
   const select = useCallback(
@@ -116,7 +122,11 @@ export function TimelinePanel(props: PanelProps): ReactNode {
           placeholder="Find in the timeline"
           aria-label="Find in the timeline: dims what does not match"
           onChange={(event) => setText(event.target.value)}
-          onKeyDown={(event) => event.key === "Escape" && (setText(""), event.currentTarget.blur())}
+          onKeyDown={(event) => {
+            if (event.key !== "Escape") return;
+            setText("");
+            event.currentTarget.blur();
+          }}
         />
         {found !== null && (
           <span className="tl-found muted" role="status">
@@ -125,7 +135,12 @@ export function TimelinePanel(props: PanelProps): ReactNode {
         )}
       </div>
       <div className="tl-strip">
-        <canvas ref={minimap} className="tl-minimap" aria-label="The whole run, and the part that is seen" role="img" />
+        <canvas
+          ref={minimap}
+          className="tl-minimap"
+          aria-label="The whole run, and the part that is seen"
+          role="img"
+        />
       </div>
       <div
         className="tl-main"
@@ -154,10 +169,16 @@ export function TimelinePanel(props: PanelProps): ReactNode {
                 </div>
               </div>
             </div>
-            <Splitter label="Width of the names" orientation="vertical" size={width} onSize={setWidth} changes="before" />
+            <Splitter
+              label="Width of the names"
+              orientation="vertical"
+              size={width}
+              onSize={setWidth}
+              changes="before"
+            />
             <div className="tl-canvas">
-              <canvas ref={scene} aria-hidden="true" />
-              <canvas ref={overlay} className="tl-overlay" aria-hidden="true" />
+              <canvas ref={scene} role="presentation" />
+              <canvas ref={overlay} className="tl-overlay" role="presentation" />
               {pointer && box && (
                 <Tooltip {...pointer} picture={picture} width={box.clientWidth} height={box.clientHeight} />
               )}
@@ -208,4 +229,3 @@ function laneOf({ head }: Timeline, selection: { process: string; lane: string }
     (lane) => lane.name === selection.lane && head.processes[lane.process]?.process === selection.process,
   );
 }
-

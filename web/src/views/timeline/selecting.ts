@@ -2,8 +2,8 @@
 
 import { BlockKind, type Timeline } from "../../api/columns";
 import type { ThreadStep } from "../../api/types";
-import { blockOfEvent, type Hit } from "../../draw/hit";
 import type { Picture } from "../../draw/hit";
+import { blockOfEvent, type Hit } from "../../draw/hit";
 import type { ThreadStepOnRow } from "../../draw/overlay";
 import type { Selection } from "../../model/selection";
 
@@ -34,7 +34,8 @@ export function blockOf(picture: Picture, selection: Selection | null, known: nu
   if (selection?.type !== "event") return -1;
   if (known >= 0 && known < picture.timeline.blocks.size) {
     const mine = selectionOf(picture, { type: "block", block: known, line: -1 });
-    if (mine?.type === "event" && mine.process === selection.process && mine.seq === selection.seq) return known;
+    if (mine?.type === "event" && mine.process === selection.process && mine.seq === selection.seq)
+      return known;
   }
   return blockOfEvent(picture.timeline, selection.process, selection.seq);
 }

@@ -14,12 +14,15 @@ export function useHighlight(picture: Picture, text: string, stage: Stage | null
   const [found, setFound] = useState<number | null>(null);
   const { timeline, tracks } = picture;
   useEffect(() => {
-    const timer = setTimeout(() => {
-      const matching = find(timeline, text);
-      classify(tracks, timeline, matching?.matches ?? null);
-      setFound(matching?.count ?? null);
-      stage?.repaint();
-    }, text ? DELAY_MS : 0);
+    const timer = setTimeout(
+      () => {
+        const matching = find(timeline, text);
+        classify(tracks, timeline, matching?.matches ?? null);
+        setFound(matching?.count ?? null);
+        stage?.repaint();
+      },
+      text ? DELAY_MS : 0,
+    );
     return () => clearTimeout(timer);
   }, [timeline, tracks, text, stage]);
   return found;

@@ -34,7 +34,14 @@ export function useTimelineKeys(of: KeysOf): Keys {
   useActions([
     { id: "timeline.left", title: "Pan left", key: "h", group: "Timeline", run: () => stage?.panBy(-1) },
     { id: "timeline.right", title: "Pan right", key: "l", group: "Timeline", run: () => stage?.panBy(1) },
-    { id: "timeline.in", title: "Zoom in", key: "+", otherKeys: ["="], group: "Timeline", run: () => stage?.zoomBy(1) },
+    {
+      id: "timeline.in",
+      title: "Zoom in",
+      key: "+",
+      otherKeys: ["="],
+      group: "Timeline",
+      run: () => stage?.zoomBy(1),
+    },
     { id: "timeline.out", title: "Zoom out", key: "-", group: "Timeline", run: () => stage?.zoomBy(-1) },
     { id: "timeline.fit", title: "Fit the run", key: "f", group: "Timeline", run: () => stage?.fit() },
     {
@@ -50,24 +57,25 @@ export function useTimelineKeys(of: KeysOf): Keys {
     setFocused(block);
     stage?.reveal(block);
   };
-  const beside = (step: 1 | -1) => go(at >= 0 ? neighbour(picture, at, step) : firstSeen(picture, seen.first, stage));
+  const beside = (step: 1 | -1) =>
+    go(at >= 0 ? neighbour(picture, at, step) : firstSeen(picture, seen.first, stage));
   const across = (step: 1 | -1) => {
     if (at < 0) return go(firstSeen(picture, seen.first, stage));
     const line = picture.lines.lineOfRow[picture.timeline.blocks.row[at] as number] ?? 0;
     go(inNextLine(picture, line, middleIn(picture, at, stage), step));
   };
-  const does: Record<string, () => void> = {
-    ArrowRight: () => beside(1),
-    j: () => beside(1),
-    ArrowLeft: () => beside(-1),
-    k: () => beside(-1),
-    ArrowDown: () => across(1),
-    ArrowUp: () => across(-1),
-    Home: () => stage?.panBy(-1000),
-    End: () => stage?.panBy(1000),
-    " ": () => at >= 0 && of.setFolds(foldedAround(of, at)),
-    Enter: () => at >= 0 && select({ type: "block", block: at, line: -1 }),
-  };
+  const does = new Map<string, () => void>([
+    ["ArrowRight", () => beside(1)],
+    ["j", () => beside(1)],
+    ["ArrowLeft", () => beside(-1)],
+    ["k", () => beside(-1)],
+    ["ArrowDown", () => across(1)],
+    ["ArrowUp", () => across(-1)],
+    ["Home", () => stage?.panBy(-1000)],
+    ["End", () => stage?.panBy(1000)],
+    [" ", () => at >= 0 && of.setFolds(foldedAround(of, at))],
+    ["Enter", () => at >= 0 && select({ type: "block", block: at, line: -1 })],
+  ]);
   const onKeyDown = (event: KeyboardEvent) => {
     // Buttons and the line between names and picture have keys of their own.
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -76,7 +84,7 @@ export function useTimelineKeys(of: KeysOf): Keys {
       event.preventDefault();
       return;
     }
-    const action = does[event.key];
+    const action = does.get(event.key);
     if (!action) return;
     event.preventDefault();
     action();
@@ -104,6 +112,7 @@ function foldedAround({ picture, folds }: KeysOf, block: number): Folds {
   const line = picture.lines.lines[picture.lines.lineOfRow[row] ?? -1] as Line | undefined;
   const key = laneKeys(picture.timeline)[laneOfRow(head.lanes, row)];
   if (!line || key === undefined) return folds;
-  return line.isFoldable ? toggled(folds, key, line.isFolded) : toggled(folds, processKey(head, line.process), false);
+  return line.isFoldable
+    ? toggled(folds, key, line.isFolded)
+    : toggled(folds, processKey(head, line.process), false);
 }
-

@@ -1,6 +1,6 @@
 /** Bodies of columns for tests, made as docs/reference/http.md says. */
 
-import { BlockKind, type Timeline, type TimelineHead, decodeTimeline } from "../api/columns";
+import { BlockKind, decodeTimeline, type Timeline, type TimelineHead } from "./columns";
 
 export interface FakeBlock {
   readonly start: number;
@@ -29,10 +29,29 @@ export interface FakeMark {
 }
 
 const BLOCK_TYPES = {
-  start: "f64", end: "f64", row: "u32", kind: "u8", state: "u8", label: "u32", place: "u32",
-  process: "u16", scope: "u32", seq: "u32", end_seq: "u32", waker: "i32", depth: "u8",
+  start: "f64",
+  end: "f64",
+  row: "u32",
+  kind: "u8",
+  state: "u8",
+  label: "u32",
+  place: "u32",
+  process: "u16",
+  scope: "u32",
+  seq: "u32",
+  end_seq: "u32",
+  waker: "i32",
+  depth: "u8",
 } as const;
-const MARK_TYPES = { t: "f64", row: "u32", kind: "u8", label: "u32", process: "u16", seq: "u32", count: "u32" } as const;
+const MARK_TYPES = {
+  t: "f64",
+  row: "u32",
+  kind: "u8",
+  label: "u32",
+  process: "u16",
+  seq: "u32",
+  count: "u32",
+} as const;
 const ARRAYS = { f64: Float64Array, u32: Uint32Array, i32: Int32Array, u16: Uint16Array, u8: Uint8Array };
 const DEFAULTS: Readonly<Record<string, number>> = { kind: BlockKind.step, state: 8, waker: -1 };
 
@@ -46,7 +65,9 @@ export function fakeHead(change: Partial<TimelineHead> = {}): TimelineHead {
     running: false,
     from_ns: 0,
     to_ns: 1000,
-    processes: [{ process: "a".repeat(16), service: "bank", label: "bank", pid: 7, start_ns: 0, end_ns: 1000 }],
+    processes: [
+      { process: "a".repeat(16), service: "bank", label: "bank", pid: 7, start_ns: 0, end_ns: 1000 },
+    ],
     lanes: [fakeLane({ rows: 4 })],
     rows: 4,
     labels: ["", "main", "wait lock Account.lock"],
@@ -57,8 +78,16 @@ export function fakeHead(change: Partial<TimelineHead> = {}): TimelineHead {
 
 export function fakeLane(change: Partial<TimelineHead["lanes"][number]> = {}): TimelineHead["lanes"][number] {
   return {
-    process: 0, kind: "thread", name: "MainThread", parent: null,
-    first_row: 0, rows: 1, busy_ns: 10, scopes: 1, in_run: true, ...change,
+    process: 0,
+    kind: "thread",
+    name: "MainThread",
+    parent: null,
+    first_row: 0,
+    rows: 1,
+    busy_ns: 10,
+    scopes: 1,
+    in_run: true,
+    ...change,
   };
 }
 
@@ -74,7 +103,9 @@ export function fakeBody(
   const table = (rows: readonly object[], types: Readonly<Record<string, keyof typeof ARRAYS>>) => {
     const places: Record<string, { type: string; offset: number }> = {};
     for (const [name, type] of Object.entries(types)) {
-      const values = ARRAYS[type].from(rows, (row) => (row as Record<string, number>)[name] ?? DEFAULTS[name] ?? 0);
+      const values = new ARRAYS[type](
+        rows.map((row) => (row as Record<string, number>)[name] ?? DEFAULTS[name] ?? 0),
+      );
       places[name] = { type, offset: at };
       columns.push({ at, values });
       at = Math.ceil((at + values.byteLength) / 8) * 8;
