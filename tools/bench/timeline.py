@@ -102,7 +102,9 @@ def main() -> int:
 def _measure(page: Page, url: str, body: Path, size: str) -> bool:
     page.goto(url, wait_until="commit")
     page.wait_for_function("() => window.bench && document.querySelector('.tl-name') && performance.now() > 0")
-    first = page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))")
+    first = page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
+    )
     facts = page.evaluate("() => ({blocks: bench.timeline.blocks.size, decoded: bench.decodedMs})")
     print(f"{body.name}: {facts['blocks']:,} blocks, {body.stat().st_size / 1e6:.1f} MB, {size}")
     print(f"  first picture {first:.0f} ms after the navigation (decoded and checked in {facts['decoded']:.0f} ms)")
@@ -138,7 +140,9 @@ def _memory(page: Page) -> None:
     metrics = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
     # Typed arrays are outside of the heap of JavaScript: this counts them too, canvases not.
     usage = page.evaluate("() => performance.memory.usedJSHeapSize")
-    print(f"  memory: heap {metrics['JSHeapUsedSize'] / 1e6:.0f} MB, with the columns {usage / 1e6:.0f} MB; resident {_resident_mb():.0f} MB (the largest renderer)")
+    print(
+        f"  memory: heap {metrics['JSHeapUsedSize'] / 1e6:.0f} MB, with the columns {usage / 1e6:.0f} MB; resident {_resident_mb():.0f} MB (the largest renderer)"
+    )
 
 
 def _resident_mb() -> float:
