@@ -53,8 +53,8 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format src tests examples benchmarks tools
 	$(BIN)/ruff check --fix src tests examples benchmarks tools
 
-demo: $(STAMP) ## record the bundled bank and show it
-	$(BIN)/clew demo
+demo: $(STAMP) ## record the bundled bank, show it, serve the page on it: ARGS=--no-serve
+	$(BIN)/clew demo $(ARGS)
 
 bench: $(STAMP) ## measure, beside the named peers (10 minutes)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt

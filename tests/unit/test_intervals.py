@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clew.analysis.brackets import innermost, match_brackets
 from clew.analysis.columns import as_arrays, look_up, positions_of, table_of
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
-from clew.analysis.spans import spans_of, spans_of_events
+from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
 from clew.analysis.waits import waits_of
 from clew.format import schema
@@ -176,7 +176,7 @@ class TestSteps:
         assert len(steps_of_events(columns, steps_of(columns))) == 0
         assert len(waits_of(columns).scope) == 0
         assert len(spans_of(columns).number) == 0
-        assert len(spans_of_events(columns, entities, spans_table())) == 0
+        assert len(spans_of_events(columns, spans_after_events(columns, entities, spans_table()))) == 0
         assert len(lifetimes_of(columns, entities).id) == 0
         assert len(threads_of_scopes(entities)) == 0
 
@@ -288,7 +288,8 @@ class TestSpans:
         )
         entities = entities_of((3, EntityKind.TASK, 0, 2))
 
-        assert spans_of_events(columns, entities, spans_table((2, 1), (5, 2))).tolist() == [2, 5, 8, 5, 5, 2, 0]
+        after = spans_after_events(columns, entities, spans_table((2, 1), (5, 2)))
+        assert spans_of_events(columns, after).tolist() == [2, 5, 8, 5, 5, 2, 0]
 
 
 class TestLifetimes:

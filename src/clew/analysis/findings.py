@@ -27,6 +27,8 @@ from clew.model.findings import SEVERITIES, Finding, Site, Subject
 from clew.model.kinds import EntityKind, EventKind, slug_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from clew.format.reader import Recording, Stream
     from clew.model.findings import Severity
 
@@ -56,20 +58,48 @@ class _Unhandled:
     victim: str
     """What it ended: ``process``, ``thread``, ``task`` or ``callback``."""
 
+    @property
+    def first_row(self) -> int:
+        """Where it is known of first."""
+        return self.raised_row if self.raised_row >= 0 else self.row
+
 
 def unhandled_errors(recording: Recording) -> list[Finding]:
     """List the errors nobody handled, the gravest first.
 
     Complexity: O(n) for n events.
     """
+    return [finding for _, finding in unhandled_errors_by(recording.streams, lambda _, rows: [""] * len(rows))]
+
+
+def unhandled_errors_by(
+    streams: Sequence[Stream], part_of: Callable[[Stream, Sequence[int]], Sequence[str]]
+) -> list[tuple[str, Finding]]:
+    """List the errors nobody handled, those of each part of a recording by themselves.
+
+    Args:
+        streams: The processes.
+        part_of: Names for some events of a stream, given by their rows, the part of each:
+            such as the run it belongs to. Asked of where each error was seen first.
+
+    Returns:
+        Part and finding, the gravest first.
+    """
     groups: dict[tuple[object, ...], list[_Unhandled]] = {}
-    for stream in recording.streams:
-        for found in _unhandled_of(stream):
+    for stream in streams:
+        unhandled = _unhandled_of(stream)
+        parts = part_of(stream, [found.first_row for found in unhandled]) if unhandled else ()
+        for part, found in zip(parts, unhandled, strict=True):
             site = _site(stream, _column(stream, "site", found.row))
-            key = (found.attrs.get("type"), found.victim, _definition(found), site)
+            key = (part, found.attrs.get("type"), found.victim, _definition(found), site)
             groups.setdefault(key, []).append(found)
-    findings = [_finding(members) for members in groups.values()]
-    return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), -f.occurrences, f.title, f.fingerprint))
+    findings = [(str(key[0]), _finding(members)) for key, members in groups.items()]
+    return sorted(findings, key=_rank)
+
+
+def _rank(found: tuple[str, Finding]) -> tuple[object, ...]:
+    part, finding = found
+    return SEVERITIES.index(finding.severity), -finding.occurrences, finding.title, finding.fingerprint, part
 
 
 def _unhandled_of(stream: Stream) -> list[_Unhandled]:
@@ -165,8 +195,7 @@ _ADVICE = {
 def _explanation(found: _Unhandled, error: str, where: str, occurrences: int) -> str:
     stream = found.stream
     times = stream.data.columns["t_ns"]
-    row = found.raised_row if found.raised_row >= 0 else found.row
-    at = (times[row] - times[0]) / 1e9
+    at = (times[found.first_row] - times[0]) / 1e9
     service = stream.process.get("service", "the program")
     said = f"{error} was raised{where} in {_name(found)} of {service}, {at:.3f} s after its recording began"
     said += f" (the first of {occurrences} times). " if occurrences > 1 else ". "

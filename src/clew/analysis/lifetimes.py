@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clew.analysis.columns import last_ns, positions_of
+from clew.analysis.columns import last_ns, order_of_groups, positions_of
 from clew.model.kinds import EntityKind, EventKind
 
 if TYPE_CHECKING:
@@ -91,12 +91,13 @@ def _rows_about(ids: NDArray[Any], columns: Columns, kinds: tuple[EventKind, ...
 
 def _rows_within(ids: NDArray[Any], scopes: NDArray[Any]) -> tuple[Numbers, Numbers]:
     """Return the first and the last event in each scope, or -1."""
-    found, first = np.unique(scopes, return_index=True)
-    _, last = np.unique(scopes[::-1], return_index=True)
-    at = positions_of(found, ids)
-    if not len(found):
-        return at, at
-    return np.where(at >= 0, first[at], -1), np.where(at >= 0, len(scopes) - 1 - last[at], -1)
+    if not len(scopes):
+        return np.full(len(ids), -1, np.int64), np.full(len(ids), -1, np.int64)
+    order = order_of_groups(scopes)
+    is_first = np.concatenate(([True], scopes[order[1:]] != scopes[order[:-1]]))
+    first, last = order[is_first], order[np.append(is_first[1:], True)]
+    at = positions_of(scopes[first], ids)
+    return np.where(at >= 0, first[at], -1), np.where(at >= 0, last[at], -1)
 
 
 def threads_of_scopes(entities: Columns) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from clew.analysis.columns import forward_fill, last_ns, look_up
+from clew.analysis.columns import distinct, forward_fill, last_ns, look_up, order_of_groups, positions_of
 from clew.model.kinds import EventKind
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def spans_of(columns: Columns) -> Spans:
     """
     kinds, times, spans = columns["kind"], columns["t_ns"], columns["span"]
     is_mark = np.isin(kinds, STARTS + ENDS) & (spans > 0)
-    numbers = np.unique(spans[is_mark])
+    numbers = distinct(spans[is_mark])
     start_rows = _first_rows(numbers, spans, np.isin(kinds, STARTS))
     end_rows = _first_rows(numbers, spans, np.isin(kinds, ENDS))
     _end_with_process(columns, start_rows, end_rows)
@@ -76,13 +76,11 @@ def spans_of(columns: Columns) -> Spans:
 def _first_rows(numbers: NDArray[Any], spans: NDArray[Any], among: Flags) -> Numbers:
     """Return the first row of each span among some rows, -1 where it has none."""
     rows = np.flatnonzero(among)
-    found, first = np.unique(spans[rows], return_index=True)
-    result = np.full(len(numbers), -1, np.int64)
-    at = np.searchsorted(numbers, found)
-    is_known = at < len(numbers)
-    is_known[is_known] = numbers[at[is_known]] == found[is_known]
-    result[at[is_known]] = rows[first[is_known]]
-    return result
+    rows = rows[order_of_groups(spans[rows])]
+    found = spans[rows]
+    first = rows[np.flatnonzero(np.append(np.ones(len(rows[:1]), bool), found[1:] != found[:-1]))]
+    at = positions_of(spans[first], numbers)
+    return np.where(at >= 0, first[at], -1) if len(first) else at
 
 
 def _end_with_process(columns: Columns, start_rows: Numbers, end_rows: Numbers) -> None:
@@ -93,19 +91,16 @@ def _end_with_process(columns: Columns, start_rows: Numbers, end_rows: Numbers) 
         end_rows[is_own] = process_ends[0]
 
 
-def spans_of_events(columns: Columns, entities: Columns, spans: Columns) -> NDArray[Any]:
+def spans_of_events(columns: Columns, after: NDArray[Any]) -> NDArray[Any]:
     """Return for each event the number of the span it belongs to, 0 if it is in none.
 
     Args:
         columns: Of ``as_arrays``.
-        entities: Of ``table_of`` with ``schema.ENTITIES``.
-        spans: Of ``table_of`` with ``schema.SPANS``.
-
-    Complexity: O(n log n).
+        after: Of ``spans_after_events``.
     """
     result = columns["span"].copy()
     is_step = np.isin(columns["kind"], STEPS) & (result == 0) & (columns["scope"] > 0)
-    result[is_step] = spans_after_events(columns, entities, spans)[is_step]
+    result[is_step] = after[is_step]
     return result
 
 
@@ -123,7 +118,7 @@ def spans_after_events(columns: Columns, entities: Columns, spans: Columns) -> N
     after = own.copy()
     is_end = np.isin(columns["kind"], ENDS)
     after[is_end] = look_up(spans, "parent", own[is_end])
-    order = np.argsort(scopes, kind="stable")
+    order = order_of_groups(scopes)
     latest = forward_fill((own > 0)[order], scopes[order])
     is_known = latest >= 0
     result = np.empty(len(own), own.dtype)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clew.analysis.brackets import innermost
-from clew.analysis.columns import forward_fill, last_ns, positions_of
+from clew.analysis.columns import forward_fill, last_ns, order_of_groups, positions_of
 from clew.model.kinds import EventKind, Operation
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _latest_open(
 
 def _next_start(scopes: NDArray[Any], starts: Numbers) -> Numbers:
     """Return when the next step of the same scope begins, -1 if there is none."""
-    order = np.argsort(scopes, kind="stable")
+    order = order_of_groups(scopes)
     following = np.full(len(scopes), -1, np.int64)
     is_same = scopes[order[1:]] == scopes[order[:-1]]
     following[order[:-1][is_same]] = starts[order[1:][is_same]]
@@ -111,7 +111,7 @@ def steps_of_events(columns: Columns, steps: Steps) -> Numbers:
     scopes, times = columns["scope"], columns["t_ns"]
     step_at = np.full(len(scopes), -1, np.int64)
     step_at[steps.rows] = np.arange(len(steps.rows))
-    order = np.argsort(scopes, kind="stable")
+    order = order_of_groups(scopes)
     latest = forward_fill(step_at[order] >= 0, scopes[order])
     found = np.where(latest >= 0, step_at[order[latest]], -1)
     result = np.empty(len(scopes), np.int64)

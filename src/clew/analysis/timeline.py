@@ -10,30 +10,31 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from clew.analysis.calls import calls_of
-from clew.analysis.columns import as_arrays, look_up, table_of
+from clew.analysis.columns import as_arrays, last_ns, look_up, table_of
 from clew.analysis.errors import errors_of_process
 from clew.analysis.lifetimes import lifetimes_of, threads_of_scopes
+from clew.analysis.pauses import blocking_waits_of, pauses_of
 from clew.analysis.spans import spans_after_events, spans_of, spans_of_events
 from clew.analysis.steps import steps_of, steps_of_events
 from clew.analysis.waits import waits_of
 from clew.format import schema
+from clew.format.clocks import wall_offsets
 from clew.model.kinds import EntityKind, EventKind, Operation, slug_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from clew.analysis.calls import Calls
     from clew.analysis.errors import Errors
     from clew.analysis.lifetimes import Lifetimes
+    from clew.analysis.pauses import Pauses
     from clew.analysis.spans import Spans
     from clew.analysis.steps import Steps
     from clew.analysis.waits import Waits
     from clew.format.reader import Recording, Stream
 
-SAME_CLOCK_NS = 1_000_000_000
-"""Two processes whose monotonic clocks stand this close to each other against the wall
-clock, on one host, read the same clock: it is shared there, and only adjustments of the
-wall clock between their starts tell them apart. (Containers can have clocks of their own.)"""
 PROCESS_ENTITY = 1
 """The number of the process itself among its entities."""
 _UNNAMED_TASK = re.compile(r"Task-\d+")
@@ -82,7 +83,7 @@ class ProcessTimeline:
     @cached_property
     def span_of_event(self) -> NDArray[Any]:
         """For each event the span it belongs to, or 0."""
-        return spans_of_events(self.columns, self.entities, self.spans_table)
+        return spans_of_events(self.columns, self.span_after_event)
 
     @cached_property
     def span_after_event(self) -> NDArray[Any]:
@@ -98,6 +99,16 @@ class ProcessTimeline:
     def waits(self) -> Waits:
         """The waits of the process."""
         return waits_of(self.columns)
+
+    @cached_property
+    def pauses(self) -> Pauses:
+        """What its tasks did between their steps."""
+        return pauses_of(self)
+
+    @cached_property
+    def blocking_waits(self) -> NDArray[np.int64]:
+        """Positions of the waits that hold up a thread."""
+        return blocking_waits_of(self)
 
     @cached_property
     def calls(self) -> Calls:
@@ -170,6 +181,11 @@ class ProcessTimeline:
         """When its first event happened, on the recording's clock."""
         times = self.columns["t_ns"]
         return int(times.min()) + self.shift_ns if len(times) else 0
+
+    @property
+    def end_ns(self) -> int:
+        """When its last event happened, on the recording's clock."""
+        return last_ns(self.columns) + self.shift_ns if len(self.columns["t_ns"]) else self.start_ns
 
     @property
     def end(self) -> dict[str, Any]:
@@ -247,7 +263,7 @@ class ProcessTimeline:
     def effect_label_of(self, span: int) -> str:
         """Name a wait by the effect it happens in: ``wait db select account``; empty if it is none."""
         row = self.data.spans.get(span)
-        return f"wait {slug_of(Operation, row[8]) or 'effect'} {row[9]}" if row is not None and row[8] else ""
+        return effect_wait_label(row[8], row[9]) if row is not None else ""
 
     def site_of(self, site: int) -> str:
         """Name a place in the code: ``bank.py:31 transfer``; empty if it is not known."""
@@ -292,34 +308,30 @@ class ProcessTimeline:
         return self.function_of(site) or slug_of(Operation, op) or self.name_of(scope)
 
 
+def effect_wait_label(op: int, name: str) -> str:
+    """Name a wait by the effect it happens in; empty if *op* says that it is none."""
+    return f"wait {slug_of(Operation, op) or 'effect'} {name}" if op else ""
+
+
 def timelines_of(recording: Recording) -> list[ProcessTimeline]:
     """Return the processes of *recording* on one clock, whose 0 is the earliest event."""
-    offsets = _wall_offsets(recording.streams)
+    return timelines_of_streams(recording.streams)
+
+
+def timelines_of_streams(streams: Sequence[Stream]) -> list[ProcessTimeline]:
+    """Return processes on one clock, whose 0 is the earliest event.
+
+    Args:
+        streams: What was recorded of each, by its start.
+    """
+    offsets = wall_offsets([stream.process for stream in streams])
     starts = [
         int(np.asarray(stream.data.columns["t_ns"]).min()) + offset
-        for stream, offset in zip(recording.streams, offsets, strict=True)
+        for stream, offset in zip(streams, offsets, strict=True)
         if len(stream.data)
     ]
     zero = min(starts, default=0)
-    return [ProcessTimeline(stream, offset - zero) for stream, offset in zip(recording.streams, offsets, strict=True)]
-
-
-def _wall_offsets(streams: list[Stream]) -> list[int]:
-    """Return for each stream what to add to its monotonic clock for the wall clock."""
-    offsets: list[int] = []
-    known: list[tuple[object, int]] = []
-    for stream in streams:
-        head = stream.process
-        offset = _number(head.get("wall_ns")) - _number(head.get("monotonic_ns"))
-        host = head.get("host")
-        for other, reference in known:
-            if other == host and abs(offset - reference) < SAME_CLOCK_NS:
-                offset = reference
-                break
-        else:
-            known.append((host, offset))
-        offsets.append(offset)
-    return offsets
+    return [ProcessTimeline(stream, offset - zero) for stream, offset in zip(streams, offsets, strict=True)]
 
 
 def _number(value: object) -> int:

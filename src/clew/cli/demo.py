@@ -1,4 +1,4 @@
-"""``clew demo``: record the bundled bank and its planted bugs, and show the recording.
+"""``clew demo``: record the bundled bank and its planted bugs, show the recording, serve the page on it.
 
 It types the commands a user would type, and shows them.
 """
@@ -28,13 +28,12 @@ DEPENDENCIES = ("httpx", "starlette", "uvicorn")
 
 def prepare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--no-serve", action="store_true", help="end after the answers (nothing is served yet: it always does)"
-    )
+    parser.add_argument("--no-serve", action="store_true", help="end after the answers, without the page")
+    parser.add_argument("--port", type=int, default=0, metavar="PORT", help="of the page; by default any free one")
 
 
-def execute(_: argparse.Namespace) -> int:
-    """Record the bank, show the recording, say what to type next."""
+def execute(args: argparse.Namespace) -> int:
+    """Record the bank, show the recording, say what to type next, serve the page until it is ended."""
     missing = [name for name in DEPENDENCIES if find_spec(name) is None]
     if missing:
         raise UsageError(
@@ -62,7 +61,11 @@ def execute(_: argparse.Namespace) -> int:
         f"  clew export {shown} --format perfetto",
         f"  clew run {program} --scenario transfers",
     )
-    return 0
+    if args.no_serve:
+        _say(f"  clew ui {shown}")
+        return 0
+    _type("clew ui", shown)
+    return _call(load("ui"), "--port", str(args.port), shown)
 
 
 def find_bank(folder: Path) -> Path:

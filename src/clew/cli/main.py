@@ -20,15 +20,19 @@ EXIT_ERROR = 2
 COMMANDS = {
     "run": "run a program and record it",
     "show": "say what a recording holds",
+    "ui": "open a recording in the browser",
+    "serve": "keep recordings of several programs, and show them",
+    "worker": "index and compact what a server stores",
     "sql": "query a recording with SQL",
     "export": "convert a recording for another program",
     "import": "make a recording from another program's file",
+    "push": "send a recording to a server",
     "repair": "mend a damaged or cut recording",
     "demo": "record the bundled example and show it",
 }
 
-STAYING = ("run", "demo")
-"""Commands that live as long as the program they watch."""
+STAYING = ("run", "demo", "push", "serve", "ui", "worker")
+"""Commands that live long: as long as the program they watch, or until they are told to end."""
 
 
 class Command(Protocol):

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clew.format import sidecar
+from clew.format import destination, sidecar
 from clew.format.collector import Collector, rings_of
 from clew.model.errors import UsageError
 from clew.model.kinds import EventKind
@@ -72,6 +72,12 @@ def prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample", metavar="FRACTION", help="record this fraction of the runs")
     parser.add_argument("--log-level", metavar="LEVEL", help="least level of log records to record (default WARNING)")
     parser.add_argument("--disable", metavar="HOOKS", help="hooks to leave out, with commas")
+    parser.add_argument("--server", metavar="URL", help="send the recording to this clew server")
+    parser.add_argument(
+        "--server-key-file",
+        metavar="FILE",
+        help=f"file with the server's API key (default: the environment variable {destination.KEY_VARIABLE})",
+    )
     parser.add_argument("--report", metavar="FILE", help="write the findings as JSON")
     parser.add_argument("--quiet", action="store_true", help="say nothing at the end")
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
@@ -82,14 +88,21 @@ def execute(args: argparse.Namespace) -> int:
     """Run the program, return its exit code."""
     target = _target(args)
     flags = {
-        name: getattr(args, name) for name in ("output", "service", "watch", "calls", "sample", "log_level", "disable")
-    }
+        name: getattr(args, name)
+        for name in (
+            "output", "service", "watch", "calls", "sample", "log_level", "disable", "server", "server_key_file",
+        )
+    }  # fmt: skip
     settings = config.load(flags, project=str(Path.cwd()))
+    server = _server_of(settings)
     folder, note = _make_folder(settings, target)
-    supervisor = Supervisor(folder, quiet=args.quiet)
-    started = time.monotonic()
+    if server is not None and folder is not None:
+        server.write(str(folder))
+        if not args.quiet:
+            sys.stderr.write(server.warning)
+    # A report is written from the recording: then all of it stays until the end.
+    supervisor = Supervisor(folder, quiet=args.quiet, trims=not args.report)
     status = supervisor.run(target, settings)
-    seconds = time.monotonic() - started
     findings: list[Finding] = []
     if args.report or any(d.kinds.get(EventKind.ERROR_UNHANDLED, 0) for d in supervisor.drains):
         from clew.cli import report  # it reads recordings: not needed before the program starts
@@ -97,8 +110,9 @@ def execute(args: argparse.Namespace) -> int:
         recording, findings = report.findings_of(folder)
         if args.report:
             sys.stderr.write(report.write_report(args.report, recording, findings))
+    supervisor.remove_sent()
     if not args.quiet:
-        sys.stderr.write(_summary(supervisor, folder, note, status, seconds, findings))
+        sys.stderr.write(_summary(supervisor, folder, note, status, findings))
     return _end_like(status)
 
 
@@ -167,6 +181,14 @@ def _make_folder(settings: config.Config, target: list[str]) -> tuple[Path | Non
     return folder, ""
 
 
+def _server_of(settings: config.Config) -> destination.Destination | None:
+    """Return where the recording is to be sent, if anywhere."""
+    if not settings.server:
+        return None
+    key = destination.find_key(os.environ, settings.server_key_file)
+    return destination.Destination(settings.server, key, keeps=bool(settings.output), spool_bytes=settings.spool_bytes)
+
+
 def _name_of(target: list[str]) -> str:
     return target[1] if target[0] == "-m" else Path(target[0]).name.removesuffix(".py")
 
@@ -177,12 +199,17 @@ class Supervisor:
     Args:
         folder: The recording folder, or None to record nothing.
         quiet: Say nothing.
+        trims: Whether what a server has taken may be removed while the program runs.
     """
 
-    def __init__(self, folder: Path | None, *, quiet: bool) -> None:
+    def __init__(self, folder: Path | None, *, quiet: bool, trims: bool = True) -> None:
         self.folder = folder
         self.quiet = quiet
-        self.collector = Collector(folder) if folder is not None else None
+        self.collector = Collector(folder, say=None if quiet else _say, trims=trims) if folder is not None else None
+        self.seconds = 0.0
+        """How long the program took."""
+        self.unsent = (0, 0)
+        """Events that the server has not taken, and of how many processes."""
         self.pid = 0
         self.is_removed = False
         self.still_running = 0
@@ -196,14 +223,16 @@ class Supervisor:
         """Run the program to its end; return its wait status."""
         # Settings from the environment are among *settings*, where a flag may have beaten them.
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CLEW")}
+        # Its own signal mask, and default actions for what this interpreter ignores.
+        waited = {*FORWARDED, signal.SIGCHLD}
+        # Before a thread that sends is started: else a signal could go there, and not be waited for.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
         if self.collector is not None:
             self.collector.acquire()
             environ |= config.to_environ(settings)
             environ |= {"CLEW": "run", "CLEW_OUTPUT": str(self.collector.folder.absolute())}
-        # Its own signal mask, and default actions for what this interpreter ignores.
-        waited = {*FORWARDED, signal.SIGCHLD}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  as multiprocessing does
+        started = time.monotonic()
         self.pid = os.posix_spawn(
             sys.executable,
             [sys.executable, *flags, *target],
@@ -212,6 +241,9 @@ class Supervisor:
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )
         status = self._wait(waited)
+        self.seconds = time.monotonic() - started
+        if self.collector is not None and not self.is_removed:
+            self._finish(self.collector, status, settings.server_wait_s)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return status
 
@@ -236,12 +268,13 @@ class Supervisor:
                     collector.step()
             if pid:
                 break
-        if collector is not None and not self.is_removed:
-            collector.find()
-            collector.step()
-            collector.finish(self.pid, **_exit_of(status))
-            self._await_children(collector)
         return status
+
+    def _finish(self, collector: Collector, status: int, server_wait_s: float) -> None:
+        collector.find()
+        collector.step()
+        collector.finish(self.pid, **_exit_of(status))
+        self._await_children(collector, server_wait_s)
 
     def _look(self) -> None:
         """Look for new rings, unless the recording was removed."""
@@ -254,17 +287,39 @@ class Supervisor:
         else:
             collector.find()
 
-    def _await_children(self, collector: Collector) -> None:
-        """Collect from children that are about to end; leave the others to a sidecar."""
+    def _await_children(self, collector: Collector, server_wait_s: float) -> None:
+        """Collect from children that are about to end; leave the others, and what they send, to a sidecar."""
         deadline = time.monotonic() + CHILDREN_S
         while collector.find() and time.monotonic() < deadline:
             time.sleep(POLL_S)
             collector.step()
+        sender = collector.sender
+        if sender is not None and not collector.find():
+            sender.hurry()
+            collector.settle(server_wait_s, is_enough=_is_called)
         collector.release()
+        if sender is not None:
+            self.unsent = sender.unsent()
         # Only now: a child that forked a moment ago makes its ring before it looks who collects.
         self.still_running = len(rings_of(collector.folder))
         if self.still_running:
             sidecar.start(str(collector.folder))
+
+    def remove_sent(self) -> None:
+        """Remove what was only kept in order to be sent."""
+        collector = self.collector
+        if collector is not None and not self.is_removed and not self.still_running:
+            collector.remove_sent()
+
+
+def _is_called() -> bool:
+    """Tell whether a signal came that a user or system sends to end a wait; take it."""
+    return signal.sigtimedwait(FORWARDED, 0) is not None
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 def _exit_of(status: int) -> dict[str, Any]:
@@ -285,9 +340,7 @@ def _end_like(status: int) -> int:
     return 128 - code  # a signal whose default is to be ignored
 
 
-def _summary(
-    supervisor: Supervisor, folder: Path | None, note: str, status: int, seconds: float, findings: list[Finding]
-) -> str:
+def _summary(supervisor: Supervisor, folder: Path | None, note: str, status: int, findings: list[Finding]) -> str:
     """Say in a few lines what was recorded, lost, seen, and what to type next."""
     collector = supervisor.collector
     if collector is None or folder is None:
@@ -307,11 +360,14 @@ def _summary(
         )
         return "".join(lines)
     events = sum(drain.events for drain in drains)
-    size = sum(drain.stream_path.stat().st_size for drain in drains if drain.stream_path.exists())
+    size = sum(drain.size for drain in drains)
     processes = f"{len(drains)} process{'es' if len(drains) != 1 else ''}"
+    sending = _sending(supervisor, folder)
+    place = _relative(folder) if folder.exists() else sending.pop(0)
     lines.append(
-        f"clew: recorded {events:,} events of {processes} in {seconds:.1f} s, {_size(size)}: {_relative(folder)}\n"
+        f"clew: recorded {events:,} events of {processes} in {supervisor.seconds:.1f} s, {_size(size)}: {place}\n"
     )
+    lines += sending
     if code < 0:
         lines.append(
             f"clew: the program was ended by {signal.Signals(-code).name}; what it recorded until then is kept [killed]\n"
@@ -325,8 +381,35 @@ def _summary(
     lines += [f"clew: found: {finding.title} [{finding.kind}]\n" for finding in findings[:MAX_FINDINGS]]
     if len(findings) > MAX_FINDINGS:
         lines.append(f"clew: found: {len(findings) - MAX_FINDINGS} more; --report FILE writes them all\n")
-    lines.append(f"clew: next: clew show {_relative(folder)}\n")
+    lines.append(f"clew: next: {f'clew show {_relative(folder)}' if folder.exists() else _page_of(supervisor)}\n")
     return "".join([*lines[: MAX_LINES - 1], lines[-1]] if len(lines) > MAX_LINES else lines)
+
+
+def _sending(supervisor: Supervisor, folder: Path) -> list[str]:
+    """Say what was sent where: the place first if the recording is nowhere else."""
+    sender = supervisor.collector.sender if supervisor.collector is not None else None
+    if sender is None:
+        return []
+    url = sender.destination.url
+    if not folder.exists():
+        return [f"sent to {url}"]
+    events, processes = supervisor.unsent
+    if supervisor.still_running:
+        return [f"clew: it is sent to {url} as it is written: {_page_of(supervisor)}\n"]
+    if sender.has_all:
+        return [f"clew: sent to {url}: {_page_of(supervisor)}\n"]
+    reason = sender.reason or (sender.problems or ["it is slow"])[0]
+    place = _relative(folder)
+    line = f"clew: {events:,} events of {processes} process{'es' if processes != 1 else ''} are not sent to {url} yet ({reason}); "
+    line += f"they stay in {place}; send them with: clew push {place} [not-sent]\n"
+    return [line]
+
+
+def _page_of(supervisor: Supervisor) -> str:
+    """Return the address of the program's own run on the server."""
+    sender = supervisor.collector.sender if supervisor.collector is not None else None
+    traces = [drain.process.get("trace") for drain in supervisor.drains if drain.pid == supervisor.pid]
+    return f"{sender.destination.url}/runs/{traces[0]}" if sender is not None and traces else ""
 
 
 def _troubles(drains: list[Drain], errors: list[str]) -> list[str]:

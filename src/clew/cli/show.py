@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from clew.analysis.runs import find_run, find_spans, owning_spans, runs_of
 from clew.analysis.summary import summary_of
 from clew.analysis.timeline import timelines_of
+from clew.analysis.words import duration, short_type
 from clew.cli import text
 from clew.cli.report import timestamp
-from clew.cli.text import duration, moment, plural
+from clew.cli.text import moment, plural
+from clew.convert.run_json import run_json
 from clew.format.reader import open_recording
 from clew.model.errors import UsageError
 
@@ -138,23 +140,6 @@ def to_json(summary: Summary) -> dict[str, Any]:
         ],
         "kinds": dict(summary.kinds),
     }  # fmt: skip
-
-
-def run_json(run: Run) -> dict[str, Any]:
-    """Return one run as JSON."""
-    return {
-        "id": run.id,
-        "name": run.name,
-        "status": run.status,
-        "entry": run.entry,
-        "service": run.service,
-        "process": run.process,
-        "start_ns": run.start_ns,
-        "duration_ns": run.duration_ns,
-        "events": run.events,
-        "errors": run.errors,
-        "spans": len(run.spans),
-    }
 
 
 def overview(summary: Summary, path: str, *, everything: bool) -> list[str]:
@@ -283,7 +268,7 @@ def _errors(summary: Summary, limit: int, style: text.Style) -> list[str]:
             else "unhandled"
             if error.unhandled == error.count
             else f"{error.unhandled:,} unhandled",
-            text.fit(": ".join(filter(None, (text.short_type(error.type), error.message))), 60),
+            text.fit(": ".join(filter(None, (short_type(error.type), error.message))), 60),
             f"{error.service}  {error.site}",
         )
         for error in summary.errors[:limit]

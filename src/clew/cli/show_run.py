@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from clew.analysis.run_tree import PARTS_OF_RUN, run_tree
+from clew.analysis.words import duration, short_type
 from clew.cli import text
-from clew.cli.text import age, duration, plural
+from clew.cli.text import age, plural
+from clew.convert.run_json import run_tree_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +157,7 @@ def _name(node: Node) -> str:
     facts = node.facts
     name = facts.group if node.count > 1 else facts.name
     if facts.kind == "error":
-        name = text.short_type(name)
+        name = short_type(name)
     elif facts.kind == "visit":
         name = f"in {name}"
     elif facts.kind == "request":
@@ -224,65 +226,3 @@ def _laid_out(lines: list[_Line], width: int, style: text.Style) -> list[str]:
         said = "  ".join([*cells, text.cut(line.site, site_width)]).rstrip()
         result.append(style.bad(said) if line.is_bad else said)
     return [style.dim(result[0]), *result[1:]]
-
-
-# -- as JSON
-
-
-def run_tree_json(run: Run, tree: RunTree) -> dict[str, Any]:
-    """Return the document of ``clew show RECORDING RUN --json``; its schema is fixed, additions aside."""
-    from clew.cli.show import run_json
-
-    return {
-        "schema": "clew.run/1",
-        "run": run_json(run),
-        "threshold_ns": tree.threshold_ns,
-        "items": tree.items,
-        "tree": _node_json(tree.root),
-    }
-
-
-def _node_json(root: Node) -> dict[str, Any]:
-    document = _one_json(root)
-    waiting = [(root, document)]
-    while waiting:
-        node, value = waiting.pop()
-        value["children"] = [_one_json(child) for child in node.children]
-        waiting += zip(node.children, value["children"], strict=True)
-    return document
-
-
-def _one_json(node: Node) -> dict[str, Any]:
-    facts = node.facts
-    woken = facts.woken
-    return {
-        "kind": facts.kind,
-        "name": facts.name,
-        "detail": facts.detail,
-        "process": facts.process,
-        "service": facts.service,
-        "seq": facts.seq,
-        "start_ns": facts.start_ns,
-        "duration_ns": facts.duration_ns,
-        "outcome": facts.outcome,
-        "site": facts.site,
-        "ran_ns": facts.ran_ns,
-        "longest_ns": facts.longest_ns,
-        "ready_ns": facts.ready_ns,
-        "waited_ns": facts.waited_ns,
-        "run": facts.run or None,
-        "woken_by": None
-        if woken is None
-        else {
-            "how": woken.how,
-            "scope": woken.scope,
-            "did": woken.did,
-            "service": woken.service,
-            "site": woken.site,
-            "at_ns": woken.at_ns,
-        },
-        "count": node.count,
-        "total_ns": node.total_ns,
-        "first_ns": node.first_ns,
-        "omitted": node.omitted,
-    }

@@ -44,7 +44,8 @@ def execute(args: argparse.Namespace) -> int:
     used = names_in(args.query)
     wanted = [name for name in TABLES if used is not None and name in used] or TABLES
     tables = tables_of(timelines_of(recording), wanted, used)
-    names, rows = query(tables, args.query)
+    answer = query(tables, args.query)
+    names, rows = answer.names, answer.rows
     if args.json:
         cells = [[_plain(cell) for cell in row] for row in rows]
         print(json.dumps({"schema": "clew.rows/1", "columns": names, "rows": cells}))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clew.format.events import Row
-    from clew.format.reader import Recording, Stream, StreamData
+    from clew.format.reader import Recording, Stream
+    from clew.format.stream_data import StreamData
     from clew.model.kinds import Vocabulary
 
 FORMAT = "clew.jsonl"

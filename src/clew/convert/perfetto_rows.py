@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from clew.analysis.brackets import innermost
 from clew.model.kinds import EntityKind, EventKind, Outcome, slug_of
 
 if TYPE_CHECKING:
@@ -155,56 +154,27 @@ class Drawing:
 
     def _pauses(self) -> Iterator[str]:
         """Draw the time between two steps of a task: waiting, then ready."""
-        timeline, steps, shift = self.timeline, self.timeline.steps, self.timeline.shift_ns
-        order = np.argsort(steps.scope, kind="stable")
-        order = order[timeline.kinds_of(steps.scope[order]) == EntityKind.TASK]
-        if not len(order):
-            return
-        scopes = steps.scope[order]
-        starts, ends = steps.start_ns[order], steps.end_ns[order]
-        is_first = np.concatenate(([True], scopes[1:] != scopes[:-1]))
-        lifetimes = timeline.lifetimes
-        born = lifetimes.start_ns[np.searchsorted(lifetimes.id, scopes)]
-        pause_starts = np.where(is_first, born, np.concatenate(([0], ends[:-1])))
-        woken = np.clip(starts - timeline.columns["wait_ns"][steps.rows[order]], pause_starts, starts)
-        is_last = np.append(is_first[1:], True)
-        spans = self._spans_between(order, scopes, is_last)
-        names = [np.concatenate(([0], a[:-1])) for a in (order, spans)]
-        for first, scope, step, span, start, woke, end in rows_of(
-            is_first, scopes, *names, pause_starts, woken, starts
+        pauses, shift = self.timeline.pauses, self.timeline.shift_ns
+        for i, (scope, before, after, start, woke, end) in enumerate(
+            rows_of(pauses.scope, pauses.before, pauses.after, pauses.start_ns, pauses.woken_ns, pauses.end_ns)
         ):
-            if woke > start and not first:
-                yield self._pause(scope, step, span, start + shift, woke + shift)
+            if after < 0:
+                yield self._pause(i, scope, start + shift, None)
+                continue
+            if woke > start and before >= 0:
+                yield self._pause(i, scope, start + shift, woke + shift)
             if end > woke:
                 yield self.slice(self.place_of(scope), woke + shift, end + shift, '"ready"', "ready")
-        alive = ~lifetimes.has_ended[np.searchsorted(lifetimes.id, scopes)]
-        is_open = is_last & alive & steps.has_ended[order]
-        for scope, step, span, start in rows_of(scopes[is_open], order[is_open], spans[is_open], ends[is_open]):
-            yield self._pause(scope, step, span, start + shift, None)
 
-    def _spans_between(self, order: NDArray[Any], scopes: NDArray[Any], is_last: NDArray[Any]) -> NDArray[Any]:
-        """Return the span each scope is in when each of its steps, in *order*, has ended."""
-        timeline = self.timeline
-        following = np.append(timeline.span_of_event[timeline.steps.rows[order[1:]]], 0)
-        last_rows = timeline.lifetimes.last_rows[np.searchsorted(timeline.lifetimes.id, scopes)]
-        return np.where(is_last, timeline.span_after_event[last_rows], following)
-
-    @cached_property
-    def _wait_after_step(self) -> NDArray[np.int64]:
-        """For each step the wait its scope was in when it ended, or -1."""
-        steps, waits = self.timeline.steps, self.timeline.waits
-        # A wait without an end holds at the end of the recording too.
-        ends = np.where(waits.has_ended, waits.end_ns, waits.end_ns + 1)
-        return innermost(waits.scope, waits.start_ns, ends, steps.scope, steps.end_ns)
-
-    def _pause(self, scope: int, step: int, span: int, start: int, end: int | None) -> str:
+    def _pause(self, pause: int, scope: int, start: int, end: int | None) -> str:
         """Draw the wait after a step: as it was recorded, else by what is known of the await."""
-        timeline = self.timeline
-        wait = int(self._wait_after_step[step])
+        timeline, pauses = self.timeline, self.timeline.pauses
+        wait = int(pauses.wait[pause])
         if wait >= 0:
             name, args = self._wait_name(wait), self._wait_args(wait)
         else:
-            awaited = int(timeline.steps.awaited[step])
+            awaited = int(timeline.steps.awaited[pauses.before[pause]])
+            span = int(pauses.span[pause])
             label = timeline.wait_label_of(awaited, 0) if awaited else timeline.effect_label_of(span)
             name, args = quote(label or "wait"), ""
         return self.slice(self.place_of(scope), start, end, name, "wait", args)
@@ -231,13 +201,8 @@ class Drawing:
 
     def _blocking_waits(self) -> Iterator[str]:
         """Draw the waits that hold up a thread: those of threads, and of tasks within one step."""
-        timeline, waits, shift = self.timeline, self.timeline.waits, self.timeline.shift_ns
-        kinds = timeline.kinds_of(waits.scope)
-        step_of_event = timeline.step_of_event
-        is_whole = (waits.begin_rows >= 0) & waits.has_ended
-        begins, ends = step_of_event[waits.begin_rows], step_of_event[waits.end_rows]
-        is_blocking = (kinds == EntityKind.THREAD) | (is_whole & (begins >= 0) & (begins == ends))
-        for wait in np.flatnonzero(is_blocking).tolist():
+        waits, shift = self.timeline.waits, self.timeline.shift_ns
+        for wait in self.timeline.blocking_waits.tolist():
             end = int(waits.end_ns[wait]) + shift if waits.has_ended[wait] else None
             yield self.slice(
                 self.place_of(int(waits.scope[wait])), int(waits.start_ns[wait]) + shift, end,

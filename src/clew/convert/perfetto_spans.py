@@ -8,10 +8,11 @@ span of another process is the child of one here, an arrow goes from parent to c
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clew.analysis.runs import are_whole_processes
 from clew.convert.perfetto_rows import microseconds, quote
 from clew.model.kinds import Operation, SpanRole, slug_of
 
@@ -69,9 +70,10 @@ def span_events(drawing: Drawing, parents: dict[_Key, int]) -> Iterator[str]:
     definitions = timeline.data.spans
     stack: list[_Open] = []
     scope, tracks = -1, 0
+    of_process = are_whole_processes(timeline).tolist()  # its row would say nothing
     for i in order.tolist():
         definition = definitions.get(int(spans.number[i]))
-        if definition is None or _is_whole_process(drawing, i):
+        if definition is None or of_process[i]:
             continue
         start, end = int(spans.start_ns[i]), int(spans.end_ns[i])
         if int(spans.scope[i]) != scope:
@@ -100,14 +102,6 @@ def _close(drawing: Drawing, stack: list[_Open], until: int | None) -> Iterator[
         opened = stack.pop()
         if opened.text:
             yield f'{opened.text},"ts":{microseconds(opened.end + drawing.timeline.shift_ns)}}}'
-
-
-def _is_whole_process(drawing: Drawing, i: int) -> bool:
-    """Tell whether a span is the process's own run: its row would say nothing."""
-    timeline = drawing.timeline
-    row = int(timeline.spans.start_rows[i])
-    definition: Any = timeline.data.spans.get(int(timeline.spans.number[i]))
-    return row >= 0 and definition[-3] == SpanRole.RUN and timeline.columns["entity"][row] > 0
 
 
 @cache

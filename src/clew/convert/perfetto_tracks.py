@@ -4,29 +4,23 @@ The viewer knows processes and threads, and sorts the threads of a process by nu
 its main thread (which has the number of the process) first. So every thread gets a
 number, and its tasks the numbers after it, by first use.
 
-A process with many tasks would be thousands of rows. Beyond ``MAX_OWN_ROWS`` tasks of
-the same coroutine function share rows, each row taking the next task when the one before
-has ended: there are as many rows as tasks lived at one time, and each task is named by
-the slice of its lifetime.
+A process with many tasks would be thousands of rows: tasks of the same coroutine function
+share rows then, as in ``analysis.lanes``, and each task is named by the slice of its lifetime.
 """
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clew.analysis.lanes import MAX_OWN_ROWS, ends_with_steps, groups_of_tasks
+from clew.analysis.packing import first_fit
 from clew.model.kinds import EntityKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from clew.analysis.columns import Numbers
     from clew.analysis.timeline import ProcessTimeline
-
-MAX_OWN_ROWS = 60
-"""Most tasks of a process that get a row each: about two screens of them."""
 
 
 class Row:
@@ -55,7 +49,7 @@ class Rows:
         self.of: dict[int, Row] = {}
         self.thread_of: dict[int, Row] = {}
         lifetimes = timeline.lifetimes
-        self.end_ns = _ends_with_steps(timeline)
+        self.end_ns = ends_with_steps(timeline)
         """When each of the timeline's lifetimes ends, its last step included."""
         is_thread = lifetimes.kind == EntityKind.THREAD
         tasks = np.flatnonzero(~is_thread)
@@ -88,45 +82,19 @@ class Rows:
                 self.of[task] = self._add(timeline.name_of(task))
             return
         never = np.iinfo(np.int64).max
-        ends = np.where(lifetimes.has_ended[tasks], self.end_ns[tasks], never).tolist()
-        by_function: dict[str, list[tuple[int, int, int]]] = {}
-        for task, start, end in zip(ids, lifetimes.start_ns[tasks].tolist(), ends, strict=True):
-            row = timeline.data.entities.get(task)
-            by_function.setdefault(row[3] if row else "", []).append((task, start, end))
-        for function, members in by_function.items():
-            self._share_rows(function or "task", members)
-
-    def _share_rows(self, function: str, members: Iterable[tuple[int, int, int]]) -> None:
-        """Give each of *members* (task, start, end; by start) the first row that is free."""
-        busy: list[tuple[int, int]] = []
-        free: list[int] = []
-        rows: list[Row] = []
-        for task, start, end in members:
-            while busy and busy[0][0] <= start:
-                heapq.heappush(free, heapq.heappop(busy)[1])
-            if free:
-                at = heapq.heappop(free)
-            else:
-                at = len(rows)
-                rows.append(self._add(f"{function} #{at + 1}"))
-            self.of[task] = rows[at]
-            heapq.heappush(busy, (end, at))
-        if len(rows) == 1:
-            rows[0].name = function
-
-
-def _ends_with_steps(timeline: ProcessTimeline) -> Numbers:
-    """Return the ends of the lifetimes, late enough for what the scope did last.
-
-    The step in which a task ends is over some microseconds after ``life.task_end``.
-    """
-    lifetimes, steps = timeline.lifetimes, timeline.steps
-    ends = lifetimes.end_ns.copy()
-    if len(lifetimes.id) and len(steps.rows):
-        at = np.minimum(np.searchsorted(lifetimes.id, steps.scope), len(lifetimes.id) - 1)
-        is_known = lifetimes.id[at] == steps.scope
-        np.maximum.at(ends, at[is_known], steps.end_ns[is_known])
-    return ends
+        ends = np.where(lifetimes.has_ended[tasks], self.end_ns[tasks], never)
+        of_function: dict[str, list[Row]] = {}
+        for (function, _), members in groups_of_tasks(timeline, ids).items():
+            rows = of_function.setdefault(function or "task", [])
+            at = np.array(members)
+            lines = first_fit(lifetimes.start_ns[tasks[at]], ends[at])
+            fresh = [self._add("") for _ in range(int(lines.max()) + 1)]
+            rows += fresh
+            for member, line in zip(members, lines.tolist(), strict=True):
+                self.of[ids[member]] = fresh[line]
+        for function, rows in of_function.items():
+            for i, row in enumerate(rows):
+                row.name = f"{function} #{i + 1}" if len(rows) > 1 else function
 
 
 def assign_numbers(processes: list[tuple[int, Rows]]) -> None:

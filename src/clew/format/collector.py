@@ -15,11 +15,16 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clew.format import ring
+from clew.format import destination, ring
 from clew.format.drain import Drain, resume_stream
 from clew.model.errors import ClewError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clew.format.sender import Sender
 
 BUSY_PAUSE_S = 0.01
 IDLE_PAUSE_S = 0.05
@@ -28,6 +33,8 @@ LINGER_S = 1.0
 ATTEMPTS = 10
 """How often a sidecar tries to become the collector, 50 ms apart: whoever only looks
 whether there is one holds the lock for an instant."""
+UNSENT_PATIENCE_S = 600.0
+"""How long the sidecar stays for a server that takes nothing: one that is installed anew is back by then."""
 
 
 class Collector:
@@ -35,10 +42,24 @@ class Collector:
 
     Args:
         folder: The recording folder; it must exist.
+        say: Called with a line for the user while the program runs: about the server the
+            recording is sent to, if it is.
+        trims: Whether what was sent may be removed meanwhile.
+        sender: Sends the recording; by default one is started if the folder says where to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        say: Callable[[str], None] | None = None,
+        trims: bool = True,
+        sender: Sender | None = None,
+    ) -> None:
         self.folder = folder
+        self.sender = sender
+        self._say = say
+        self._trims = trims
         self.drains: dict[Path, Drain] = {}
         self.finished: list[Drain] = []
         """Drains of ended processes, in the order in which they ended."""
@@ -57,13 +78,22 @@ class Collector:
             os.close(fd)
             return False
         self._lock = fd
+        self._begin_sending()
         return True
+
+    def _begin_sending(self) -> None:
+        if self.sender is None and (self.folder / destination.FILE_NAME).exists():
+            from clew.format.sender import begin_sending  # HTTP and TLS cost 40 ms, and most send nothing
+
+            self.sender = begin_sending(self.folder, say=self._say, trims=self._trims)
 
     def release(self) -> None:
         """Write what is held in memory and let another collector take over."""
         for drain in self.drains.values():
             drain.hand_over()
         self.drains.clear()
+        if self.sender is not None:
+            self.sender.stop()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -94,6 +124,10 @@ class Collector:
             self._refuse(path, f"{type(error).__name__}: {error}")
             return
         self.drains[path] = drain
+        self._begin_sending()  # the process that began may have said where to
+        if self.sender is not None:
+            drain.spool = self.sender.spool
+            drain.spool.values[drain.stream_path] = drain.values
 
     def _refuse(self, path: Path, problem: str) -> None:
         self.errors.append(f"{path}: {problem}")
@@ -124,6 +158,8 @@ class Collector:
 
     def _finish(self, path: Path, drain: Drain, **end: Any) -> None:
         drain.finish(**end)
+        if self.sender is not None:
+            self.sender.ended(drain.stream_path)
         self.finished.append(drain)
         del self.drains[path]
         if drain.error:
@@ -136,6 +172,49 @@ class Collector:
         except OSError:
             return True
 
+    def settle(self, seconds: float, *, is_enough: Callable[[], bool] | None = None) -> bool:
+        """Wait until the server has everything; go on collecting meanwhile.
+
+        Args:
+            seconds: Longest time to wait.
+            is_enough: Asked again and again; True ends the wait.
+
+        Returns:
+            Whether it has. False after *seconds*, or sooner if it will not take it by then.
+        """
+        sender = self.sender
+        if sender is None:
+            return True
+        deadline = time.monotonic() + seconds
+        sender.close()
+        while not sender.wait(BUSY_PAUSE_S):
+            if time.monotonic() > deadline or sender.is_hopeless(deadline) or (is_enough is not None and is_enough()):
+                return False
+            if self.find() and self.step():
+                sender.close()
+        return sender.has_all
+
+    def remove_sent(self) -> bool:
+        """Remove what was only kept in order to be sent: the spool, or the key in a recording that stays.
+
+        Returns:
+            Whether the folder is gone.
+        """
+        sender = self.sender
+        if sender is None or not sender.has_all or rings_of(self.folder):
+            return False
+        if sender.destination.keeps:
+            destination.clear_marks(str(self.folder))
+            return False
+        if not sender.spool.remove():
+            return False
+        if not rings_of(self.folder):
+            return True
+        # A process began in this instant: it made its ring first.
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        sender.destination.write(str(self.folder))
+        return False
+
     def abandon(self) -> None:
         """Remove the rings: their recording was removed, nobody will ask for them."""
         for drain in self.drains.values():
@@ -144,7 +223,7 @@ class Collector:
         self.release()
 
     def run(self) -> None:
-        """Work until no ring of the recording is left for ``LINGER_S``."""
+        """Work until no ring of the recording is left for ``LINGER_S``, and everything was sent."""
         last_seen = time.monotonic()
         while True:
             if self.is_folder_gone():
@@ -152,12 +231,25 @@ class Collector:
                 return
             if self.find():
                 last_seen = time.monotonic()
-            elif time.monotonic() - last_seen > LINGER_S:
+            elif time.monotonic() - last_seen > LINGER_S and self._is_sent(last_seen):
+                self.remove_sent()
                 self.release()
-                if not self.find() or not self.acquire():
+                if not self.find() or not self._begin_again():
                     self.release()
                     return
             time.sleep(BUSY_PAUSE_S if self.step() else IDLE_PAUSE_S)
+
+    def _is_sent(self, last_seen: float) -> bool:
+        """Tell whether there is nothing left to send, or nobody who takes it."""
+        return self.settle(LINGER_S) or self.sender is None or time.monotonic() - last_seen > UNSENT_PATIENCE_S
+
+    def _begin_again(self) -> bool:
+        """Become the collector once more: a process began in the instant in which this one ended."""
+        self.sender = None
+        try:
+            return self.acquire()
+        except FileNotFoundError:  # everything was sent, and the folder removed
+            return False
 
 
 def rings_of(folder: Path) -> list[Path]:
@@ -189,7 +281,13 @@ def main(folder: str) -> None:
     """Collect the recording at *folder*, unless somebody else does."""
     collector = Collector(Path(folder))
     for _ in range(ATTEMPTS):
-        if collector.acquire():
+        try:
+            is_ours = collector.acquire()
+        except FileNotFoundError:
+            for path in rings_of(collector.folder):
+                path.unlink(missing_ok=True)  # nobody will ask for them
+            return
+        if is_ours:
             collector.run()
             return
         time.sleep(0.05)

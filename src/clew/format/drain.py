@@ -20,9 +20,9 @@ import mmap
 import os
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clew.format import ring, schema
 from clew.format.chunk import ChunkType, encode_json_chunk
@@ -32,6 +32,9 @@ from clew.format.slots import slot_planes
 from clew.format.values import Values
 from clew.model.errors import FormatError
 from clew.model.kinds import EventKind
+
+if TYPE_CHECKING:
+    from clew.format.spool import Spool
 
 CHUNK_EVENTS = 32_768
 CHUNK_MIN_EVENTS = 4096
@@ -46,6 +49,8 @@ KEPT_ROWS = 200_000
 HOLE_PATIENCE_NS = 2_000_000_000
 """A reserved slot that stays empty this long was given up: an exception (a signal
 handler's, say) struck between reserving and filling."""
+TRIMMED = "trimmed"
+"""Key of the PROCESS chunk of a trimmed stream: how many events were sent and removed."""
 _FIRST_LOOK = 256
 
 
@@ -97,6 +102,9 @@ class Drain:
         self._slots = memoryview(self._map)[ring.HEADER_SIZE : ring.HEADER_SIZE + self.capacity * ring.SLOT_SIZE]
         self._journal = memoryview(self._map)[ring.journal_offset(self.capacity) :]
         self.stream_path = self._find_stream(folder)
+        self.spool: Spool | None = None
+        self.process: dict[str, Any] = {}
+        self.size = 0
         self.next_seq = self._freed_seq = self._get(ring.NEXT_SEQ)
         self._journal_read = self._journal_freed = self._get(ring.JOURNAL_READ)
         self._seen_seq = self.next_seq
@@ -185,6 +193,10 @@ class Drain:
         self.close()
         with suppress(OSError):
             self.path.unlink()
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        self._write()
 
     def hand_over(self) -> None:
         """Write what was taken and let go of the ring, for another drain to go on."""
@@ -335,7 +347,8 @@ class Drain:
 
     def _take_record(self, kind: int, payload: bytes) -> None:
         if kind == ring.RECORD_PROCESS:
-            self._unwritten = encode_json_chunk(ChunkType.PROCESS, self.process_id, json.loads(payload))
+            self.process = json.loads(payload)
+            self._unwritten = encode_json_chunk(ChunkType.PROCESS, self.process_id, self.process)
         elif kind == ring.RECORD_END:
             self.end = json.loads(payload)
         elif kind == ring.RECORD_ATTRS:
@@ -439,8 +452,17 @@ class Drain:
         The PROCESS chunk goes before the first of them that can be written.
         """
         chunk = self._unwritten + chunk
+        spool = self.spool
+        refusal = spool.admit(len(chunk)) if spool is not None else ""
+        if refusal:
+            self.error = refusal
+            self._put(ring.TROUBLE, ring.TROUBLE_NOT_WRITTEN)
+            return False
         try:
-            with self.stream_path.open("ab", buffering=0) as file:
+            with (
+                spool.appending(len(chunk)) if spool is not None else nullcontext(),
+                self.stream_path.open("ab", buffering=0) as file,
+            ):
                 size = file.tell()
                 view = memoryview(chunk)
                 try:
@@ -454,6 +476,7 @@ class Drain:
             self._put(ring.TROUBLE, ring.TROUBLE_NOT_WRITTEN)
             return False
         self._unwritten = b""
+        self.size += len(chunk)
         return True
 
 
@@ -477,7 +500,10 @@ def resume_stream(drain: Drain) -> None:
     if stream.cut is not None and not stream.damage:
         os.truncate(drain.stream_path, stream.cut.offset)
     drain.resume_at(stream.next_seq)
-    drain.events = sum(header.events for header in stream.headers)
+    drain.process = stream.process
+    drain.size = stream.size
+    trimmed = stream.process.get(TRIMMED, 0)
+    drain.events = sum(header.events for header in stream.headers) + (trimmed if isinstance(trimmed, int) else 0)
     for chunk in stream.chunks():
         drain.values.texts.update(chunk.rows(schema.TEXTS))
 

@@ -7,7 +7,6 @@ is an error with its byte offset; ``clew repair`` writes what can be saved.
 
 from __future__ import annotations
 
-from array import array
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,14 +21,13 @@ from clew.format.chunk import (
     decode_payload,
     parse_header,
 )
-from clew.format.events import EventChunk, Row, decode_event_chunk
+from clew.format.events import EventChunk, decode_event_chunk
+from clew.format.stream_data import StreamData
 from clew.model.errors import FormatError
 from clew.model.kinds import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from clew.format.tables import Column
 
 STREAM_SUFFIX = ".stream"
 RECORDING_SUFFIX = ".clew"
@@ -78,12 +76,12 @@ class Stream:
                 if error.slug == "newer-recording" or not self.tolerant:
                     raise
                 self.damage.append(error)
-                position = _next_chunk(file, position + 1, self.size)
+                position = next_chunk(file, position + 1, self.size)
                 continue
             if header.end > self.size:
                 self.cut = _cut(position, self.size)
                 if self.tolerant:
-                    position = _next_chunk(file, position + 1, self.size)
+                    position = next_chunk(file, position + 1, self.size)
                     continue
                 return
             self.headers.append(header)
@@ -156,45 +154,7 @@ class Stream:
     @cached_property
     def data(self) -> StreamData:
         """Every event and definition of the stream, as columns."""
-        return StreamData(self)
-
-
-class StreamData:
-    """The events of one stream as columns, and its definitions.
-
-    Attributes:
-        columns: By name of ``schema.EVENTS``, plus ``seq``; all of one length, ordered
-            as written, that is by ``seq`` up to the order of threads.
-        attrs: JSON text by sequence number.
-        remote_causes: (process, seq) by sequence number.
-    """
-
-    def __init__(self, stream: Stream) -> None:
-        self.columns: dict[str, Column] = {"seq": array("Q")}
-        for spec in schema.EVENTS.columns:
-            self.columns[spec.name] = array({1: "B", 4: "I", 8: "Q"}[spec.width])
-        self.attrs: dict[int, str] = {}
-        self.entities: dict[int, Row] = {}
-        self.sites: dict[int, Row] = {}
-        self.spans: dict[int, Row] = {}
-        self.remote_causes: dict[int, tuple[int, int]] = {}
-        for chunk in stream.chunks():
-            self._add(chunk)
-
-    def __len__(self) -> int:
-        return len(self.columns["seq"])
-
-    def _add(self, chunk: EventChunk) -> None:
-        seq = self.columns["seq"]
-        for first, count, *_ in chunk.rows(schema.RANGES):
-            seq.extend(range(first, first + count))
-        for spec in schema.EVENTS.columns:
-            self.columns[spec.name].extend(chunk.column(schema.EVENTS, spec.name))
-        self.attrs.update(chunk.rows(schema.ATTRS))
-        self.entities.update((row[0], row) for row in chunk.rows(schema.ENTITIES))
-        self.sites.update((row[0], row) for row in chunk.rows(schema.SITES))
-        self.spans.update((row[0], row) for row in chunk.rows(schema.SPANS))
-        self.remote_causes.update((row[0], row[1:]) for row in chunk.rows(schema.REMOTE_CAUSES))
+        return StreamData(self.chunks())
 
 
 class Recording:
@@ -249,8 +209,8 @@ def _open_stream(file: Path, *, tolerant: bool) -> Stream:
         raise
 
 
-def _next_chunk(file: Any, position: int, size: int) -> int:
-    """Find the next offset at which a whole header parses, or *size*."""
+def next_chunk(file: Any, position: int, size: int) -> int:
+    """Find the next offset from *position* on at which a whole header parses, or *size*."""
     block_size = 1 << 20
     while position < size:
         file.seek(position)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from clew.format.destination import DEFAULT_SPOOL_BYTES, split_url
 from clew.model.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -79,6 +80,13 @@ def _count(low: int, high: int) -> Callable[[Any], int]:
     return parse
 
 
+def _server(value: Any) -> str:
+    url = _text(value).rstrip("/")
+    if url:
+        split_url(url)
+    return url
+
+
 class Setting:
     """One setting: its name, default, parser and meaning."""
 
@@ -127,6 +135,19 @@ SETTINGS = (
     Setting("children", True, _switch, "Record child processes too."),
     Setting("disable", (), _names, "Hooks to leave out, e.g. `httpx, threading.Lock`."),
     Setting("buffer_events", 65_536, _count(1024, 1 << 22), "Events the ring holds while they wait to be written."),
+    Setting("server", "", _server, "URL of a clew server to send the recording to, e.g. `http://127.0.0.1:7777`."),
+    Setting(
+        "server_key_file", "", _text, "File that holds the API key of the server; by default `CLEW_SERVER_KEY` has it."
+    ),
+    Setting(
+        "server_wait_s", 5, _count(0, 3600), "Most seconds to wait at the end until the server has taken everything."
+    ),
+    Setting(
+        "spool_bytes",
+        DEFAULT_SPOOL_BYTES,
+        _count(1 << 20, 1 << 50),
+        "Bytes that may wait on the disk for a server that is away; beyond it events are dropped and counted. No limit with `output`.",
+    ),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -152,6 +173,10 @@ class Config:
     children: bool
     disable: tuple[str, ...]
     buffer_events: int
+    server: str
+    server_key_file: str
+    server_wait_s: int
+    spool_bytes: int
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         for setting in SETTINGS:

@@ -7,7 +7,7 @@ import os
 import sys
 from _thread import get_ident
 
-from clew.format import ring, sidecar
+from clew.format import destination, ring, sidecar
 from clew.model.errors import ClewError
 from clew.probe import buffer, context, definitions, errors, journal, live, patching, seams
 from clew.probe.config import Config, to_environ
@@ -54,6 +54,8 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
     session = new
     try:
         new.begin()
+        if config.server and not supervised and new.parent is None:
+            _name_server(config, new.folder)
         if not supervised and not ring.is_collected(folder):
             sidecar.start(folder)
             _has_sidecar = True
@@ -71,6 +73,23 @@ def start(config: Config, folder: str, *, supervised: bool) -> Session:
 
         watch.install(new)
     return new
+
+
+def _name_server(config: Config, folder: str) -> None:
+    """Leave word in *folder* where its recording is to be sent, unless somebody did.
+
+    Only the first process of a recording decides: a child may find another pyproject.toml.
+    """
+    if os.path.exists(os.path.join(folder, destination.FILE_NAME)):
+        return
+    server = destination.Destination(
+        config.server,
+        destination.find_key(os.environ, config.server_key_file),
+        keeps=bool(config.output),
+        spool_bytes=config.spool_bytes,
+    )
+    server.write(folder)
+    sys.stderr.write(server.warning)
 
 
 def _parent_of(text: str) -> tuple[int, int] | None:
@@ -110,6 +129,19 @@ def _at_exit() -> None:
         sys.stderr.write(
             f"clew: the last events of {session.folder} are still being written; expected that to take less than "
             f"{EXIT_WAIT_S:.0f} s; 'clew repair' shows if any are missing [slow-drain]\n"
+        )
+    elif session.config.server:
+        _await_sent(session)
+
+
+def _await_sent(ended: Session) -> None:
+    """Wait a little until the server has everything: in a container the sidecar ends with this process."""
+    seconds = ended.config.server_wait_s
+    reason = destination.why_unsent(ended.folder, f"{ended.process_id:016x}", seconds)
+    if reason:
+        sys.stderr.write(
+            f"clew: {ended.config.server} has not taken everything yet ({reason}); expected that within {seconds} s; "
+            f"clew goes on trying for a while; later: clew push {ended.folder} [not-sent]\n"
         )
 
 

@@ -17,6 +17,7 @@ class HttpError(ClewError):
         remedy: What to do about it.
         status: Of HTTP.
         details: For programs.
+        headers: Further headers of the answer.
         retry_after_s: Seconds after which the same request may go through; None: it will not.
     """
 
@@ -29,9 +30,22 @@ class HttpError(ClewError):
         *,
         status: int,
         details: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
         retry_after_s: int | None = None,
     ) -> None:
         self.status = status
         self.details = details or {}
+        self.headers = headers or {}
         self.retry_after_s = retry_after_s
         super().__init__(slug, found, expected, remedy)
+
+
+def no_run(run: str) -> HttpError:
+    """Return the error of an id of a run that nothing is stored of."""
+    return HttpError(
+        "run-missing",
+        f"there is no run {run}",
+        "expected the id of a run that is stored",
+        "GET /api/v1/runs lists them; it may have been deleted, or not be indexed yet",
+        status=404,
+    )

@@ -32,7 +32,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-# SQLite gives numbers of its own only to a column that is INTEGER.
+# SQLite gives numbers of its own only to a column that is INTEGER. Small tables with a key of
+# text are kept in its index alone (``sqlite_with_rowid=False``): one tree each instead of two.
 _Id = BigInteger().with_variant(Integer(), "sqlite")
 
 processes = Table(
@@ -49,7 +50,7 @@ processes = Table(
     Column("events", BigInteger, nullable=False, default=0),
     Column("revision", BigInteger, nullable=False, default=0),  # of the last ingest into it, ascending over the store
     Column("indexed_revision", BigInteger, nullable=False, default=0),  # of what its runs were worked out from
-    Column("retention", String(8), nullable=False, default="dev"),  # dev, ci, incident
+    Column("retention", String(8), nullable=False, default="dev"),  # dev, ci, incident; purged: see retention
     Column("hold", SmallInteger, nullable=False, default=0),  # 1: under legal hold
     Column("deleted_ns", BigInteger),  # first step of a deletion; null while it is wanted
     Index(None, "received_ns"),
@@ -79,6 +80,7 @@ coverage = Table(
     Column("process_id", String(16), primary_key=True),
     Column("first_seq", BigInteger, primary_key=True),
     Column("end_seq", BigInteger, nullable=False),  # one after the last
+    sqlite_with_rowid=False,
 )
 
 names = Table(
@@ -89,6 +91,7 @@ names = Table(
     Column("kind", String(8), primary_key=True),  # entity, site, span
     Column("name", Text, primary_key=True),
     Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 receipts = Table(
@@ -100,6 +103,17 @@ receipts = Table(
     Column("received_ns", BigInteger, nullable=False),
     Column("answer", Text, nullable=False),
     Index(None, "received_ns"),
+    sqlite_with_rowid=False,
+)
+
+counters = Table(
+    # ``revision``: the last one given out. Kept apart from the rows that carry it, because it
+    # must not go back when the newest of them is removed.
+    "counters",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 runs = Table(
@@ -176,6 +190,7 @@ segment_parts = Table(
     Column("start_ns", BigInteger, nullable=False),  # wall time of its first event in here
     Column("end_ns", BigInteger, nullable=False),
     Index(None, "process_id"),
+    sqlite_with_rowid=False,
 )
 
 artifacts = Table(
@@ -196,6 +211,7 @@ artifact_refs = Table(
     Column("hash", String(64), primary_key=True),
     Column("process_id", String(16), primary_key=True),
     Index(None, "process_id"),
+    sqlite_with_rowid=False,
 )
 
 snapshots = Table(
@@ -218,6 +234,7 @@ leases = Table(
     Column("name", String(32), primary_key=True),
     Column("holder", String(64), nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 api_keys = Table(

@@ -27,7 +27,7 @@ export function KeyEntry(): ReactNode {
       <form onSubmit={enter}>
         <h2 id="key-title">{key() ? "The server does not know this key" : "This server wants a key"}</h2>
         <p className="muted">An operator of the server makes one and shows it once:</p>
-        <Command text="clew keys add NAME --role viewer" />
+        <Command text="clew serve --make-key NAME:viewer" />
         <label>
           <span className="unseen">Key</span>
           <input ref={input} type="password" autoComplete="off" placeholder="Key" className="text-input" />

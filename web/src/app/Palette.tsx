@@ -91,6 +91,7 @@ function OpenPalette(): ReactNode {
 }
 
 function useEntries(text: string): Entry[] {
+  // Actions follow every letter at once: whoever types fast presses `enter` before a later frame. Runs may lag.
   const wanted = useDeferredValue(text.trim());
   const actions = useAllActions().filter((action, i, all) => {
     const isLast = all.findLastIndex((other) => other.id === action.id) === i;
@@ -102,11 +103,12 @@ function useEntries(text: string): Entry[] {
     placeholderData: (before) => before,
     retry: false,
   });
-  const found = ranked(actions, wanted, (action) => `${action.title} ${action.group}`);
+  const found = ranked(actions, text, (action) => `${action.title} ${action.group}`);
   const runs = (data?.runs ?? []).map(runEntry);
   const things = found.map(actionEntry);
-  // Without a word the actions come first, as what one came for is most likely one; a word is most likely a name.
-  return wanted && runs.length ? [...runs.slice(0, 6), ...things] : [...things, ...runs];
+  // Actions first, always: runs come later than the letters that ask for them, and must not push away what
+  // `enter` is about to take. A word that is the name of a run is seldom in an action's title.
+  return [...things, ...runs];
 }
 
 /** A word of hexadecimal digits is an id; anything else is a filter as it stands. */

@@ -1,6 +1,14 @@
 /** A box for a filter: completes the words of the language, and says below it where it is wrong. */
 
-import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import { ApiError } from "../api/errors";
 import { type Completion, complete, completions, type Subject } from "../model/filters";
 import { useActions } from "../model/keys";
@@ -31,6 +39,13 @@ export function FilterBox(props: FilterBoxProps): ReactNode {
   const input = useRef<HTMLInputElement>(null);
   const sent = useRef(value);
   const id = useId();
+  // Where the caret goes with the next text: at once, or a fast typist's next letter would be behind it.
+  const moved = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    if (moved.current === null) return;
+    input.current?.setSelectionRange(moved.current, moved.current);
+    moved.current = null;
+  });
 
   // Changed from elsewhere: the palette, a click, the browser's "back".
   useEffect(() => {
@@ -68,10 +83,8 @@ export function FilterBox(props: FilterBoxProps): ReactNode {
     const next = complete(text, offer);
     setText(next.text);
     setAt(-1);
-    requestAnimationFrame(() => {
-      input.current?.setSelectionRange(next.caret, next.caret);
-      setCaret(next.caret);
-    });
+    setCaret(next.caret);
+    moved.current = next.caret;
   };
   const finish = () => {
     sent.current = text.trim();
