@@ -100,7 +100,7 @@ export function paletteOf(token: (name: string) => string): Palette {
   const waiting = rgb("waiting", [63, 155, 212]);
   const error = rgb("error", [184, 82, 140]);
   const span = mix(bg, text, 0.11);
-  const dim = mix(bg, text, 0.06);
+  const dim = mix(bg, text, 0.045);
   const outside = 0.55;
   const solid: Rgb[] = [];
   const stripe: Rgb[] = [];
@@ -134,7 +134,7 @@ export function paletteOf(token: (name: string) => string): Palette {
     waitGround: css(mix(bg, waiting, 0.28)),
     quietWaitGround: css(mix(mix(bg, waiting, 0.28), bg, QUIET)),
     spanGround: css(span),
-    ink: solid.map((ground) => inkOn(ground, text, bg)),
+    ink: solid.map((ground, k) => (k === Class.dim ? css(muted) : inkOn(ground, text, bg))),
     quietInk: solid.map((ground) => inkOn(mix(ground, bg, QUIET), mix(text, muted, 0.6), bg)),
     processes: Array.from({ length: 8 }, (_, i) => css(rgb(`process-${i + 1}`, muted))),
     fontUi: token("--font-ui").trim() || "system-ui, sans-serif",

@@ -320,7 +320,11 @@ export class Stage {
         },
         hover: (x, y) => this.#hover(x, y),
         leave: () => this.#leave(),
-        click: (x, y) => this.listeners.onSelect(this.#hit(x, y)),
+        click: (x, y) => {
+          // Beside everything: nothing is selected any more. A lane is selected by its name.
+          const hit = this.#hit(x, y);
+          this.listeners.onSelect(hit?.type === "line" ? null : hit);
+        },
         doubleClick: (x, y) => {
           const hit = this.#hit(x, y);
           if (hit?.type === "block") this.fitBlock(hit.block);

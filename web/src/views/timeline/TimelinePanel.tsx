@@ -177,8 +177,10 @@ export function TimelinePanel(props: PanelProps): ReactNode {
               changes="before"
             />
             <div className="tl-canvas">
-              <canvas ref={scene} role="presentation" />
-              <canvas ref={overlay} className="tl-overlay" role="presentation" />
+              <div className="tl-layers" aria-hidden="true">
+                <canvas ref={scene} />
+                <canvas ref={overlay} className="tl-overlay" />
+              </div>
               {pointer && box && (
                 <Tooltip {...pointer} picture={picture} width={box.clientWidth} height={box.clientHeight} />
               )}
