@@ -135,7 +135,7 @@ export function paletteOf(token: (name: string) => string): Palette {
     quietWaitGround: css(mix(mix(bg, waiting, 0.28), bg, QUIET)),
     spanGround: css(span),
     ink: solid.map((ground, k) => (k === Class.dim ? css(muted) : inkOn(ground, text, bg))),
-    quietInk: solid.map((ground) => inkOn(mix(ground, bg, QUIET), mix(text, muted, 0.6), bg)),
+    quietInk: solid.map((ground) => inkOn(mix(ground, bg, QUIET), mix(text, muted, 0.4), bg)),
     processes: Array.from({ length: 8 }, (_, i) => css(rgb(`process-${i + 1}`, muted))),
     fontUi: token("--font-ui").trim() || "system-ui, sans-serif",
     fontMono: token("--font-mono").trim() || "monospace",
