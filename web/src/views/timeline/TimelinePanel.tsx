@@ -1,11 +1,21 @@
 /** The picture with its names, its minimap, its keys, and the same blocks as a table. */
 
-import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type ReactNode,
+  useCallback,
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import type { Timeline } from "../../api/columns";
 import { count, plural } from "../../base/format";
 import { blocksIn, type Hit } from "../../draw/hit";
 import { blockSentence } from "../../draw/labels";
 import { AXIS } from "../../draw/scene";
+import { isSame, type Selection } from "../../model/selection";
 import { Splitter, useSize } from "../../widgets/Splitter";
 import { BlockTable, MOST_BLOCKS } from "./BlockTable";
 import { Legend } from "./Legend";
@@ -28,6 +38,7 @@ export function TimelinePanel(props: PanelProps): ReactNode {
   const [text, setText] = useState("");
   const steps = useMemo(() => threadOnRows(timeline, thread, selection), [timeline, thread, selection]);
   const selectedHere = useRef(-1);
+  const chosenHere = useRef<Selection | null>(null);
   const { picture, folds, setFolds, fold, more } = usePicture(
     timeline,
     thread,
@@ -38,7 +49,8 @@ export function TimelinePanel(props: PanelProps): ReactNode {
   const select = useCallback(
     (hit: Hit | null) => {
       selectedHere.current = hit?.type === "block" ? hit.block : -1;
-      onSelect(hit ? selectionOf(picture, hit) : null);
+      chosenHere.current = hit ? selectionOf(picture, hit) : null;
+      onSelect(chosenHere.current);
     },
     [picture, onSelect],
   );
@@ -62,14 +74,18 @@ export function TimelinePanel(props: PanelProps): ReactNode {
     const spot = spotOf(picture, selection, block, steps);
     if (!spot) return;
     revealed.current = selection;
-    if (block < 0 || block !== selectedHere.current) stage.reveal(spot);
+    // What was selected in the picture is in view.
+    if (!isSame(selection, chosenHere.current)) stage.reveal(spot);
   }, [stage, picture, block, steps, selection]);
 
   const keys = useTimelineKeys({ stage, picture, selected: block, seen, select, folds, setFolds });
+  // Its rows are not seen: they may come later than what is.
+  const lately = useDeferredValue(seen);
   const table = useMemo(
-    () => blocksIn(picture, zoom.settled.from, zoom.settled.to, seen.first, seen.last, MOST_BLOCKS),
-    [picture, zoom.settled, seen],
+    () => blocksIn(picture, zoom.settled.from, zoom.settled.to, lately.first, lately.last, MOST_BLOCKS),
+    [picture, zoom.settled, lately],
   );
+  const onBlock = useCallback((one: number) => select({ type: "block", block: one, line: -1 }), [select]);
   const onLane = useCallback((line: number) => select({ type: "line", line }), [select]);
   const lane = selection?.type === "lane" ? laneOf(timeline, selection) : -1;
   const box = refs.overlay.current?.parentElement;
@@ -133,11 +149,7 @@ export function TimelinePanel(props: PanelProps): ReactNode {
           <div className="tl-height" style={{ height: `calc(${picture.lines.height + AXIS}px - 100%)` }} />
         </div>
       </div>
-      <BlockTable
-        picture={picture}
-        blocks={table}
-        onSelect={(one) => select({ type: "block", block: one, line: -1 })}
-      />
+      <BlockTable picture={picture} blocks={table} onSelect={onBlock} />
       <div className="unseen" aria-live="polite">
         {keys.focused >= 0 && keys.focused < timeline.blocks.size ? blockSentence(picture, keys.focused) : ""}
       </div>
