@@ -48,6 +48,9 @@ _PAN = """(frames) => new Promise((done) => {
     window.work = 0; last = now;
     if (n++ > frames) return done({times, works});
     if (KIND === 'pan') turn({shiftKey: true, deltaY: n % SPAN < SPAN / 2 ? 37 : -37});
+    else if (KIND === 'scroll') document.querySelector('.tl-scroll').scrollTop += n % 60 < 30 ? 11 : -11;
+    else if (KIND === 'hover') canvas.dispatchEvent(new PointerEvent('pointermove', {
+      bubbles: true, pointerType: 'mouse', clientX: box.left + 200 + n * 7, clientY: box.top + 60 + n * 3}));
     else turn({ctrlKey: true, deltaY: n % 20 < 10 ? -30 : 30});
     window.ask(step);
   };
@@ -120,7 +123,7 @@ def _measure(page: Page, url: str, body: Path, size: str) -> bool:
             share,
         )
         page.wait_for_timeout(500)
-        for kind in ("pan", "zoom"):
+        for kind in ("pan", "zoom", "scroll", "hover"):
             # Of the full view there is little on either side: it goes to and fro.
             found = page.evaluate(
                 _PAN.replace("KIND", f"'{kind}'").replace("SPAN", "2" if share > 0.5 else "60"), FRAMES
