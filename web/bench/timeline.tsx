@@ -17,7 +17,9 @@ interface Bench {
   setZoom: (zoom: Zoom | null) => void;
   setSelection: (selection: Selection | null) => void;
   setThread: (thread: readonly ThreadStep[]) => void;
-  setTimeline: (timeline: Timeline) => void;
+  /** Takes other columns, as those of a run that grew. */
+  replace: (body: ArrayBuffer) => void;
+  state: () => unknown;
   decodedMs: number;
 }
 declare global {
@@ -31,7 +33,15 @@ function Page({ first, decodedMs }: { first: Timeline; decodedMs: number }) {
   const [selection, setSelection] = useState<Selection | null>(null);
   const [thread, setThread] = useState<readonly ThreadStep[]>([]);
   const [timeline, setTimeline] = useState(first);
-  window.bench = { timeline, setZoom, setSelection, setThread, setTimeline, decodedMs };
+  window.bench = {
+    timeline,
+    setZoom,
+    setSelection,
+    setThread,
+    replace: (body) => setTimeline(decodeTimeline(body)),
+    state: () => ({ zoom, selection }),
+    decodedMs,
+  };
   return (
     <TimelinePanel
       {...({ run: { id: timeline.head.run } as Run } as object)}

@@ -24,9 +24,9 @@ const LICENCE_NAMES = ["LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "licen
 
 /** The hash of everything the page is built from: over the sorted paths and the hashes of their bytes. */
 export function sourceHash(root) {
-  const files = SOURCES.flatMap((name) => filesIn(join(root, name)))
-    .map((path) => relative(root, path).split(sep).join("/"))
-    .filter((path) => !path.endsWith(".py") && !path.includes("__pycache__"));
+  const files = SOURCES.flatMap((name) => filesIn(join(root, name))).map((path) =>
+    relative(root, path).split(sep).join("/"),
+  );
   // By code units, as Python sorts texts of these characters too; a locale's order would differ.
   files.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const whole = createHash("sha256");

@@ -12,6 +12,8 @@ export interface ThreadStepOnRow {
   readonly t: number;
   readonly until: number;
   readonly row: number;
+  /** The block it lies in; -1 if it is not known. */
+  readonly block: number;
   /** Where no row is known: the process. */
   readonly process: number;
   readonly isSelected: boolean;
@@ -200,7 +202,8 @@ function levelOfBlock({ tracks }: Picture, block: number, line: Line): number {
 function pointsOf(picture: Picture, view: View, steps: readonly ThreadStepOnRow[]): ThreadPoint[] {
   return steps.map((step) => {
     const line = lineOfStep(picture, step);
-    const y = line ? line.y + line.band + line.bandHeight / 2 : 0;
+    // Along the lower edge: through the middle it would strike the labels out.
+    const y = line ? line.y + line.band + line.bandHeight : 0;
     return { t: step.t, until: step.until, y: AXIS + y - view.scrollTop };
   });
 }

@@ -80,9 +80,14 @@ export function contrast(one: Rgb, two: Rgb): number {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** The one of two text colours that is read better on a ground. */
+/**
+ * The one of two text colours that is read better on a ground; black or white where neither reads well enough:
+ * on any ground one of those two has a contrast of 4.58 or more.
+ */
 function inkOn(ground: Rgb, one: Rgb, two: Rgb): string {
-  return css(contrast(ground, one) >= contrast(ground, two) ? one : two);
+  const better = (a: Rgb, b: Rgb) => (contrast(ground, a) >= contrast(ground, b) ? a : b);
+  const wanted = better(one, two);
+  return css(contrast(ground, wanted) >= 4.5 ? wanted : better([255, 255, 255], [0, 0, 0]));
 }
 
 /** How far colours go towards the ground while a thread is drawn. */
@@ -100,7 +105,7 @@ export function paletteOf(token: (name: string) => string): Palette {
   const waiting = rgb("waiting", [63, 155, 212]);
   const error = rgb("error", [184, 82, 140]);
   const span = mix(bg, text, 0.11);
-  const dim = mix(bg, text, 0.06);
+  const dim = mix(bg, text, 0.045);
   const outside = 0.55;
   const solid: Rgb[] = [];
   const stripe: Rgb[] = [];
@@ -134,7 +139,7 @@ export function paletteOf(token: (name: string) => string): Palette {
     waitGround: css(mix(bg, waiting, 0.28)),
     quietWaitGround: css(mix(mix(bg, waiting, 0.28), bg, QUIET)),
     spanGround: css(span),
-    ink: solid.map((ground) => inkOn(ground, text, bg)),
+    ink: solid.map((ground, k) => (k === Class.dim ? css(muted) : inkOn(ground, text, bg))),
     quietInk: solid.map((ground) => inkOn(mix(ground, bg, QUIET), mix(text, muted, 0.6), bg)),
     processes: Array.from({ length: 8 }, (_, i) => css(rgb(`process-${i + 1}`, muted))),
     fontUi: token("--font-ui").trim() || "system-ui, sans-serif",

@@ -182,6 +182,23 @@ function notch(
     if (failed || x % 2) bar(raster, band, x, x + 1, false, ink, ratio);
 }
 
+/** Heights of the shares of one pixel, in the order in which they are drawn. */
+const heights = new Int32Array(CLASSES);
+
+/** Shares out the height of a band; what the least heights took too much, the greatest share gives. */
+function shareOut(share: Float32Array, base: number, height: number, least: number): void {
+  let wanted = 0;
+  let most = 0;
+  for (let o = 0; o < CLASSES; o++) {
+    const part = share[base + (ORDER[o] as number)] as number;
+    const rows = part <= 0 ? 0 : Math.max(least, (part * height + 0.5) | 0);
+    heights[o] = rows;
+    wanted += rows;
+    if (rows > (heights[most] as number)) most = o;
+  }
+  if (wanted > height) heights[most] = Math.max(1, (heights[most] as number) - (wanted - height));
+}
+
 /** Draws one pixel that several blocks share: their shares one above the other. */
 export function stack(
   raster: Raster,
@@ -194,39 +211,26 @@ export function stack(
   ratio: number,
 ): void {
   const { pixels, width, height } = raster;
-  const least = Math.max(1, Math.round(LEAST * ratio));
-  let wanted = 0;
-  let most = 0;
-  for (let o = 0; o < CLASSES; o++) {
-    const part = share[base + (ORDER[o] as number)] as number;
-    if (part <= 0) continue;
-    const rows = Math.max(least, Math.round(part * band.height));
-    wanted += rows;
-    if (rows > most) most = rows;
-  }
-  // What the least heights took too much, the greatest share gives.
-  let over = Math.max(0, wanted - band.height);
   const scale = Math.max(1, Math.round(ratio));
+  const top = Math.max(band.top, band.clipTop);
+  shareOut(share, base, band.height, LEAST * scale);
   let y = band.top + band.height;
   for (let o = 0; o < CLASSES; o++) {
-    const k = ORDER[o] as number;
-    const part = share[base + k] as number;
-    if (part <= 0) continue;
-    let rows = Math.max(least, Math.round(part * band.height));
-    if (over > 0 && rows === most) {
-      const given = Math.min(over, rows - 1);
-      rows -= given;
-      over -= given;
-    }
-    const stop = Math.max(y - rows, band.top, band.clipTop);
-    const ground = ink.solid[k] as number;
-    const stripes = ink.stripe[k] as number;
-    for (let row = y - 1; row >= stop; row--) {
-      if (row >= height) continue;
-      const isStripe = ground !== stripes && (x + row + phase) % (STRIPES * scale) < 3 * scale;
-      pixels[row * width + x] = isStripe ? stripes : ground;
-    }
+    const rows = heights[o] as number;
+    if (rows === 0) continue;
+    const ground = ink.solid[ORDER[o] as number] as number;
+    const stripes = ink.stripe[ORDER[o] as number] as number;
+    const stop = Math.max(y - rows, top);
+    const last = Math.min(y, height) - 1;
     y -= rows;
+    let at = last * width + x;
+    if (ground === stripes) {
+      for (let row = last; row >= stop; row--, at -= width) pixels[at] = ground;
+      continue;
+    }
+    const period = STRIPES * scale;
+    for (let row = last; row >= stop; row--, at -= width)
+      pixels[at] = (x + row + phase) % period < 3 * scale ? stripes : ground;
   }
 }
 

@@ -7,7 +7,7 @@ import { listen } from "./gestures";
 import { type Hit, hitAt, type Picture } from "./hit";
 import { type Line, lineAt } from "./lines";
 import { type Grip, Minimap, wholeOfPicture } from "./minimap";
-import { boxOf, lineOfStep, type Over, Overlay, type ThreadStepOnRow } from "./overlay";
+import { lineOfStep, type Over, Overlay, type ThreadStepOnRow } from "./overlay";
 import { type Palette, paletteOf } from "./palette";
 import { AXIS, Scene } from "./scene";
 import { around, clamp, isSame, pan, type Window, zoomAt } from "./window";
@@ -123,8 +123,13 @@ export class Stage {
 
   /** Goes to a part of the time axis; null: to everything. */
   show(window: Window | null, isMoving = true): void {
+    if (!this.#picture) {
+      // What there is to see is not known yet: `setPicture` brings it into bounds.
+      this.#window = window;
+      return;
+    }
     const target = window ? clamp(window, this.whole) : this.whole;
-    const isStill = !isMoving || matchMedia("(prefers-reduced-motion: reduce)").matches || !this.#picture;
+    const isStill = !isMoving || matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (isStill) {
       this.#motion = null;
       this.#setWindow(target);
@@ -155,15 +160,12 @@ export class Stage {
     this.show(zoomAt(now, steps > 0 ? ZOOM_STEP : 1 / ZOOM_STEP, at, this.whole));
   }
 
-  /** Brings a block into view, and moves no more than it must. */
-  reveal(block: number): void {
+  /** Brings something on a row into view, and moves no more than it must. */
+  reveal({ row, from: start, to: end }: { row: number; from: number; to: number }): void {
     const picture = this.#picture;
-    if (!picture) return;
-    const { y, height } = boxOf(picture, block);
-    this.#revealHeight(y, height);
-    const { blocks } = picture.timeline;
-    const start = blocks.start[block] as number;
-    const end = blocks.end[block] as number;
+    const line = picture?.lines.lines[picture.lines.lineOfRow[row] ?? -1];
+    if (!picture || !line) return;
+    this.#revealHeight(line.y, line.height);
     const { from, to } = this.#motion?.to ?? this.window;
     if (end >= from && start <= to) return;
     const middle = end - start > to - from ? start : (start + end) / 2;
@@ -203,12 +205,13 @@ export class Stage {
   }
 
   #setWindow(window: Window): void {
-    if (this.#window && isSame(window, this.#window)) return;
-    this.#window = window;
+    if (isSame(window, this.window)) return;
+    const { from, to } = this.whole;
+    // Who sees everything sees what comes later too.
+    this.#window = window.from <= from && window.to >= to ? null : window;
     this.#isSceneOld = true;
     this.#request();
-    const { from, to } = this.whole;
-    this.listeners.onWindow(window.from <= from && window.to >= to ? null : window);
+    this.listeners.onWindow(this.#window);
   }
 
   #invalidate(): void {
@@ -320,7 +323,11 @@ export class Stage {
         },
         hover: (x, y) => this.#hover(x, y),
         leave: () => this.#leave(),
-        click: (x, y) => this.listeners.onSelect(this.#hit(x, y)),
+        click: (x, y) => {
+          // Beside everything: nothing is selected any more. A lane is selected by its name.
+          const hit = this.#hit(x, y);
+          this.listeners.onSelect(hit?.type === "line" ? null : hit);
+        },
         doubleClick: (x, y) => {
           const hit = this.#hit(x, y);
           if (hit?.type === "block") this.fitBlock(hit.block);

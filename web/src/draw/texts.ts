@@ -3,6 +3,9 @@
 /** More than a screen shows, few enough to be nothing of the memory. */
 const KEPT = 20_000;
 
+/** Letters without which a text says nothing. */
+const FEWEST = 3;
+
 export class Texts {
   #widths = new Map<string, number>();
   #cuts = new Map<string, string>();
@@ -22,12 +25,7 @@ export class Texts {
     return width;
   }
 
-  /** The text, or its beginning with an ellipsis; empty where not even three letters fit. */
-  fit(text: string, room: number): string {
-    const width = this.width(text);
-    if (width <= room) return text;
-    const letters = Math.floor((room / width) * text.length) - 1;
-    if (letters < 3) return "";
+  #cut(text: string, letters: number): string {
     const key = `${letters}\t${text}`;
     let cut = this.#cuts.get(key);
     if (cut === undefined) {
@@ -36,5 +34,17 @@ export class Texts {
       this.#cuts.set(key, cut);
     }
     return cut;
+  }
+
+  /** The text, or its beginning with an ellipsis; empty where not even three letters fit. */
+  fit(text: string, room: number): string {
+    const width = this.width(text);
+    if (width <= room) return text;
+    // Letters differ in width: the share of the room is a guess that is taken back until it fits.
+    for (let letters = Math.floor((room / width) * text.length); letters >= FEWEST; letters--) {
+      const cut = this.#cut(text, letters);
+      if (this.width(cut) <= room) return cut;
+    }
+    return "";
   }
 }

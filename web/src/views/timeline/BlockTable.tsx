@@ -1,6 +1,6 @@
 /** The blocks in view as a table, for those who do not see the picture. */
 
-import type { ReactNode } from "react";
+import { memo, type ReactNode } from "react";
 import { plural } from "../../base/format";
 import { age, duration } from "../../base/time";
 import type { Picture } from "../../draw/hit";
@@ -14,7 +14,11 @@ interface BlockTableProps {
   readonly onSelect: (block: number) => void;
 }
 
-export function BlockTable({ picture, blocks, onSelect }: BlockTableProps): ReactNode {
+export const BlockTable = memo(function BlockTable({
+  picture,
+  blocks,
+  onSelect,
+}: BlockTableProps): ReactNode {
   const { timeline } = picture;
   const many =
     blocks.length >= MOST_BLOCKS ? `the first ${MOST_BLOCKS} blocks` : plural(blocks.length, "block");
@@ -52,4 +56,4 @@ export function BlockTable({ picture, blocks, onSelect }: BlockTableProps): Reac
       </table>
     </div>
   );
-}
+});

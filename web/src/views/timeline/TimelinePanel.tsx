@@ -1,50 +1,44 @@
 /** The picture with its names, its minimap, its keys, and the same blocks as a table. */
 
-import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type ReactNode,
+  useCallback,
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import type { Timeline } from "../../api/columns";
 import { count, plural } from "../../base/format";
-import { onTheme } from "../../base/theme";
 import { blocksIn, type Hit } from "../../draw/hit";
 import { blockSentence } from "../../draw/labels";
 import { AXIS } from "../../draw/scene";
-import { Stage } from "../../draw/stage";
+import { isSame, type Selection } from "../../model/selection";
 import { Splitter, useSize } from "../../widgets/Splitter";
 import { BlockTable, MOST_BLOCKS } from "./BlockTable";
 import { Legend } from "./Legend";
 import { Names } from "./Names";
-import { blockOf, selectionOf, threadOnRows } from "./selecting";
+import { blockOf, selectionOf, spotOf, threadOnRows } from "./selecting";
 import type { TimelineProps } from "./TimelineView";
 import { Tooltip } from "./Tooltip";
 import { useHighlight } from "./use_highlight";
 import { useTimelineKeys } from "./use_keys";
 import { usePicture } from "./use_picture";
+import { type Telling, useStage } from "./use_stage";
 import { useZoom } from "./use_zoom";
 import "./timeline.css";
-
-interface Pointer {
-  readonly hit: Hit;
-  readonly x: number;
-  readonly y: number;
-}
 
 type PanelProps = Omit<TimelineProps, "run"> & { readonly timeline: Timeline };
 
 export function TimelinePanel(props: PanelProps): ReactNode {
   const { timeline, selection, onSelect, thread } = props;
   const [width, setWidth] = useSize("timeline-names", { least: 72, most: 560, usual: 224 });
-  const scroller = useRef<HTMLDivElement>(null);
-  const scene = useRef<HTMLCanvasElement>(null);
-  const overlay = useRef<HTMLCanvasElement>(null);
-  const minimap = useRef<HTMLCanvasElement>(null);
-  const names = useRef<HTMLDivElement>(null);
-  const [stage, setStage] = useState<Stage | null>(null);
-  const [pointer, setPointer] = useState<Pointer | null>(null);
-  const [seen, setSeen] = useState({ first: 0, last: 80 });
-  const [beyond, setBeyond] = useState({ above: 0, below: 0 });
   const [text, setText] = useState("");
-  const zoom = useZoom(stage, timeline, props.zoom, props.onZoom);
   const steps = useMemo(() => threadOnRows(timeline, thread, selection), [timeline, thread, selection]);
   const selectedHere = useRef(-1);
+  const chosenHere = useRef<Selection | null>(null);
   const { picture, folds, setFolds, fold, more } = usePicture(
     timeline,
     thread,
@@ -52,91 +46,56 @@ export function TimelinePanel(props: PanelProps): ReactNode {
     selection,
     selectedHere,
   );
-  const found = useHighlight(picture, text, stage);
-
   const select = useCallback(
     (hit: Hit | null) => {
       selectedHere.current = hit?.type === "block" ? hit.block : -1;
-      onSelect(hit ? selectionOf(picture, hit) : null);
+      chosenHere.current = hit ? selectionOf(picture, hit) : null;
+      onSelect(chosenHere.current);
     },
     [picture, onSelect],
   );
-  const latest = useRef({ select, onWindow: zoom.onWindow });
+  const telling = useRef<Telling>({ select, onWindow: () => undefined });
+  const { stage, pointer, seen, beyond, ...refs } = useStage(picture, steps, telling);
+  // After the picture: a zoom is a part of it.
+  const zoom = useZoom(stage, timeline, props.zoom, props.onZoom);
   useEffect(() => {
-    latest.current = { select, onWindow: zoom.onWindow };
+    telling.current = { select, onWindow: zoom.onWindow };
   });
+  const found = useHighlight(picture, text, stage);
 
-  useEffect(() => {
-    const parts = [scroller.current, scene.current, overlay.current, minimap.current, names.current] as const;
-    const [a, b, c, d, e] = parts;
-    if (!a || !b || !c || !d || !e) return;
-    const made = new Stage(
-      { scroller: a, scene: b, overlay: c, minimap: d, names: e },
-      {
-        onWindow: (window) => latest.current.onWindow(window),
-        onHover: (hit, x, y) => setPointer(hit ? { hit, x, y } : null),
-        onSelect: (hit) => latest.current.select(hit),
-        onLines: (first, last) => setSeen({ first, last }),
-        onBeyond: (above, below) => setBeyond({ above, below }),
-      },
-    );
-    setStage(made);
-    const stop = onTheme(() => made.restyle());
-    return () => {
-      stop();
-      made.dispose();
-    };
-  }, []);
-  useEffect(() => {
-    setPointer(null);
-    stage?.setPicture(picture);
-  }, [stage, picture]);
-  useEffect(() => stage?.setThread(steps), [stage, steps]);
-
-  const block = useMemo(() => blockOf(picture, selection, selectedHere.current), [picture, selection]);
+  const exact = useMemo(() => blockOf(picture, selection, selectedHere.current), [picture, selection]);
+  // An event in the middle of a block neither begins nor ends it: its step of the thread says which it is.
+  const block = exact >= 0 ? exact : (steps.find((step) => step.isSelected)?.block ?? -1);
   const revealed = useRef<unknown>(null);
   useEffect(() => {
     stage?.setSelected(block);
     // Only another selection moves the picture: not new columns, not a fold.
     if (!stage || revealed.current === selection) return;
+    const spot = spotOf(picture, selection, block, steps);
+    if (!spot) return;
     revealed.current = selection;
-    if (block >= 0 && block !== selectedHere.current) stage.reveal(block);
-  }, [stage, block, selection]);
+    // What was selected in the picture is in view.
+    if (!isSame(selection, chosenHere.current)) stage.reveal(spot);
+  }, [stage, picture, block, steps, selection]);
 
   const keys = useTimelineKeys({ stage, picture, selected: block, seen, select, folds, setFolds });
+  // Its rows are not seen: they may come later than what is.
+  const lately = useDeferredValue(seen);
   const table = useMemo(
-    () => blocksIn(picture, zoom.settled.from, zoom.settled.to, seen.first, seen.last, MOST_BLOCKS),
-    [picture, zoom.settled, seen],
+    () => blocksIn(picture, zoom.settled.from, zoom.settled.to, lately.first, lately.last, MOST_BLOCKS),
+    [picture, zoom.settled, lately],
   );
+  const onBlock = useCallback((one: number) => select({ type: "block", block: one, line: -1 }), [select]);
   const onLane = useCallback((line: number) => select({ type: "line", line }), [select]);
   const lane = selection?.type === "lane" ? laneOf(timeline, selection) : -1;
-  const box = overlay.current?.parentElement;
+  const box = refs.overlay.current?.parentElement;
   const style = { "--names": `${width}px`, "--axis": `${AXIS}px` } as CSSProperties;
   return (
     <div className="tl" style={style}>
-      <div className="tl-corner">
-        <input
-          className="tl-find"
-          type="search"
-          value={text}
-          placeholder="Find in the timeline"
-          aria-label="Find in the timeline: dims what does not match"
-          onChange={(event) => setText(event.target.value)}
-          onKeyDown={(event) => {
-            if (event.key !== "Escape") return;
-            setText("");
-            event.currentTarget.blur();
-          }}
-        />
-        {found !== null && (
-          <span className="tl-found muted" role="status">
-            {count(found)}
-          </span>
-        )}
-      </div>
+      <Find text={text} onText={setText} found={found} />
       <div className="tl-strip">
         <canvas
-          ref={minimap}
+          ref={refs.minimap}
           className="tl-minimap"
           aria-label="The whole run, and the part that is seen"
           role="img"
@@ -150,12 +109,12 @@ export function TimelinePanel(props: PanelProps): ReactNode {
         tabIndex={0}
         onKeyDown={keys.onKeyDown}
       >
-        <div className="tl-scroll" ref={scroller} tabIndex={-1}>
+        <div className="tl-scroll" ref={refs.scroller}>
           <div className="tl-sticky">
             <div className="tl-names">
               <Legend stage={stage} />
               <div className="tl-names-view">
-                <div className="tl-names-moved" ref={names}>
+                <div className="tl-names-moved" ref={refs.names}>
                   <Names
                     timeline={timeline}
                     lines={picture.lines}
@@ -177,8 +136,10 @@ export function TimelinePanel(props: PanelProps): ReactNode {
               changes="before"
             />
             <div className="tl-canvas">
-              <canvas ref={scene} role="presentation" />
-              <canvas ref={overlay} className="tl-overlay" role="presentation" />
+              <div className="tl-layers" aria-hidden="true">
+                <canvas ref={refs.scene} />
+                <canvas ref={refs.overlay} className="tl-overlay" />
+              </div>
               {pointer && box && (
                 <Tooltip {...pointer} picture={picture} width={box.clientWidth} height={box.clientHeight} />
               )}
@@ -188,14 +149,42 @@ export function TimelinePanel(props: PanelProps): ReactNode {
           <div className="tl-height" style={{ height: `calc(${picture.lines.height + AXIS}px - 100%)` }} />
         </div>
       </div>
-      <BlockTable
-        picture={picture}
-        blocks={table}
-        onSelect={(one) => select({ type: "block", block: one, line: -1 })}
-      />
+      <BlockTable picture={picture} blocks={table} onSelect={onBlock} />
       <div className="unseen" aria-live="polite">
         {keys.focused >= 0 && keys.focused < timeline.blocks.size ? blockSentence(picture, keys.focused) : ""}
       </div>
+    </div>
+  );
+}
+
+interface FindProps {
+  readonly text: string;
+  readonly onText: (text: string) => void;
+  /** How many blocks hold it; null: none was looked for. */
+  readonly found: number | null;
+}
+
+function Find({ text, onText, found }: FindProps): ReactNode {
+  return (
+    <div className="tl-corner">
+      <input
+        className="tl-find"
+        type="search"
+        value={text}
+        placeholder="Find in the timeline"
+        aria-label="Find in the timeline: dims what does not match"
+        onChange={(event) => onText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          onText("");
+          event.currentTarget.blur();
+        }}
+      />
+      {found !== null && (
+        <span className="tl-found muted" role="status">
+          {count(found)}
+        </span>
+      )}
     </div>
   );
 }

@@ -1,8 +1,7 @@
 /** What is under the pointer: what, how long, where, and who woke it. */
 
 import type { ReactNode } from "react";
-import { BlockKind } from "../../api/columns";
-import { count, plural } from "../../base/format";
+import { BlockKind, BlockState } from "../../api/columns";
 import { absolute, duration, exactMoment } from "../../base/time";
 import type { Hit, Picture } from "../../draw/hit";
 import { blockText, markText, pathOf, stateText } from "../../draw/labels";
@@ -51,7 +50,7 @@ function BlockTip({ picture, block }: { picture: Picture; block: number }): Reac
         <span>{blockText(picture, block)}</span>
         <b>{duration((blocks.end[block] as number) - start)}</b>
       </div>
-      {state && <div className="tl-tip-state">{state}</div>}
+      {state && <div className={isBad(picture, block) ? "tl-tip-state" : "muted"}>{state}</div>}
       <div className="mono">{exactMoment(start)}</div>
       <div className="mono muted">{absolute(head.started_at, start)}</div>
       {place && <div className="mono">{place}</div>}
@@ -64,6 +63,10 @@ function BlockTip({ picture, block }: { picture: Picture; block: number }): Reac
       )}
     </>
   );
+}
+
+function isBad({ timeline }: Picture, block: number): boolean {
+  return ((timeline.blocks.state[block] as number) & (BlockState.failed | BlockState.cancelled)) !== 0;
 }
 
 function wakeWord(kind: number): string {
@@ -93,6 +96,3 @@ function MarkTip({ picture, mark }: { picture: Picture; mark: number }): ReactNo
     </>
   );
 }
-
-export const blockCount = (picture: Picture): string =>
-  `${count(picture.timeline.blocks.size)} blocks in ${plural(picture.timeline.head.lanes.length, "lane")}`;

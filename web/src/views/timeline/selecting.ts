@@ -40,6 +40,39 @@ export function blockOf(picture: Picture, selection: Selection | null, known: nu
   return blockOfEvent(picture.timeline, selection.process, selection.seq);
 }
 
+export interface Spot {
+  readonly row: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Where a selection is: its step of the thread, else its block, else its mark; null if that is not known (yet). */
+export function spotOf(
+  { timeline }: Picture,
+  selection: Selection | null,
+  block: number,
+  steps: readonly ThreadStepOnRow[],
+): Spot | null {
+  const { blocks, marks, head } = timeline;
+  // A step of the thread is a moment; its block may be as long as the run.
+  const step = steps.find((one) => one.isSelected && one.row >= 0);
+  if (step) return { row: step.row, from: step.t, to: step.t };
+  if (block >= 0)
+    return {
+      row: blocks.row[block] as number,
+      from: blocks.start[block] as number,
+      to: blocks.end[block] as number,
+    };
+  if (selection?.type !== "event") return null;
+  for (let i = 0; i < marks.size; i++)
+    if (
+      marks.seq[i] === selection.seq &&
+      head.processes[marks.process[i] as number]?.process === selection.process
+    )
+      return { row: marks.row[i] as number, from: marks.t[i] as number, to: marks.t[i] as number };
+  return null;
+}
+
 /** The steps of a thread on the rows of the picture. */
 export function threadOnRows(
   { head, blocks }: Timeline,
@@ -51,6 +84,7 @@ export function threadOnRows(
     return {
       t: step.t_ns,
       until: Math.max(step.until_ns ?? step.t_ns, step.t_ns),
+      block,
       row: block >= 0 ? (blocks.row[block] as number) : -1,
       process: head.processes.findIndex((one) => one.process === step.process),
       isSelected:

@@ -5,6 +5,7 @@ import { type Hit, inNextLine, neighbour, type Picture } from "../../draw/hit";
 import { type Folds, type Line, laneKeys, laneOfRow, processKey, toggled } from "../../draw/lines";
 import type { Stage } from "../../draw/stage";
 import { useActions } from "../../model/keys";
+import { spotOf } from "./selecting";
 
 interface KeysOf {
   readonly stage: Stage | null;
@@ -55,7 +56,8 @@ export function useTimelineKeys(of: KeysOf): Keys {
   const go = (block: number) => {
     if (block < 0) return;
     setFocused(block);
-    stage?.reveal(block);
+    const spot = spotOf(picture, null, block, []);
+    if (spot) stage?.reveal(spot);
   };
   const beside = (step: 1 | -1) =>
     go(at >= 0 ? neighbour(picture, at, step) : firstSeen(picture, seen.first, stage));
