@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -13,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clew.format.reader import STREAM_SUFFIX, Stream
 from clew.model.errors import ClewError, FormatError
+from clew.model.garbage import uncollected
 from clew.server.logs import log
 from clew.store.ingest import CheckedChunk, check_chunks
 from clew.store.writer import IngestRequest
@@ -63,19 +63,16 @@ class Follower:
         self._thread.join()
 
     def _run(self) -> None:
-        # What is read first makes millions of objects and no garbage: looking for some
-        # takes a third of the time.
-        gc.disable()
         while not self._is_ending.is_set():
             begin = time.monotonic()
             try:
-                if self.read_new():
-                    self._index()
+                with uncollected():
+                    if self.read_new():
+                        self._index()
             except (ClewError, OSError, SQLAlchemyError) as error:
                 # A full disk, a folder that is gone: what is there stays to be seen.
                 log(logging.ERROR, "a recording cannot be followed", problem=str(error))
                 self._positions.clear()  # what was not stored is read again, and what was counts once
-            gc.enable()
             self.is_read.set()
             # A recording that grows is worked out anew each time: most of a core is for the page.
             self._is_ending.wait(max(POLL_S, PAUSE_SHARE * (time.monotonic() - begin)))

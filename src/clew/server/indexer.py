@@ -21,6 +21,7 @@ from clew.analysis.runs import own_span_of, owning_spans
 from clew.analysis.timeline import ProcessTimeline
 from clew.convert.stored import streams_of
 from clew.format.clocks import wall_offset
+from clew.model.garbage import uncollected
 from clew.server.logs import log
 from clew.store import run_index
 from clew.store.batch import storable
@@ -75,6 +76,11 @@ def index_process(store: Store, process_id: str) -> bool:
 
     Complexity: O(n log n) for n events; what is written is what changed.
     """
+    with uncollected():
+        return _index(store, process_id)
+
+
+def _index(store: Store, process_id: str) -> bool:
     streams = streams_of(store, [process_id])
     if not streams:
         return False

@@ -22,6 +22,7 @@ from clew.analysis.timeline import timelines_of_streams
 from clew.convert.stored import StoredStream, streams_of
 from clew.convert.timeline_columns import encode_timeline
 from clew.format.clocks import wall_offset
+from clew.model.garbage import uncollected
 from clew.server.errors import no_run
 from clew.server.times import rfc3339
 from clew.store.run_processes import processes_of_run
@@ -86,7 +87,7 @@ class RunView:
     @property
     def picture(self) -> Picture:
         """Its lanes, blocks and marks."""
-        with self._lock:
+        with self._lock, uncollected():
             return self._picture
 
     @cached_property
@@ -172,7 +173,8 @@ class Library:
         with slot.lock:
             view = slot.view
             if view is None or view.revision < wanted.revision or list(view.positions) != list(wanted.process_ids):
-                view = slot.view = self._load(wanted, view)
+                with uncollected():
+                    view = slot.view = self._load(wanted, view)
         self._forget(run_id)
         return view
 
