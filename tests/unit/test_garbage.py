@@ -27,11 +27,15 @@ def test_the_collector_goes_on_when_the_last_one_leaves() -> None:
             inside.set()
             leave.wait(10)
 
+    def failing() -> None:
+        with uncollected():
+            thread.start()
+            inside.wait(10)
+            raise KeyError
+
     thread = threading.Thread(target=other)
-    with pytest.raises(KeyError), uncollected():
-        thread.start()
-        inside.wait(10)
-        raise KeyError
+    with pytest.raises(KeyError):
+        failing()
 
     assert not gc.isenabled()
     leave.set()
