@@ -79,13 +79,13 @@ function numbers<Row extends Numbers>(): Column<Row>[] {
 }
 
 const SERVICE_COLUMNS: readonly Column<ServiceRow>[] = [
-  { id: "name", title: "Service", width: "minmax(120px, 1fr)", cell: (row) => row.name },
-  { id: "spans", title: "Requests", width: "76px", align: "right", cell: (row) => count(row.spans) },
+  { id: "name", title: "Service", width: "minmax(80px, 1fr)", cell: (row) => row.name },
+  { id: "spans", title: "Requests", width: "64px", align: "right", cell: (row) => count(row.spans) },
   ...numbers<ServiceRow>(),
 ];
 
 const CALL_COLUMNS: readonly Column<ServiceCall>[] = [
-  { id: "call", title: "Call", width: "minmax(160px, 1fr)", cell: (row) => callKey(row) },
-  { id: "count", title: "Calls", width: "76px", align: "right", cell: (row) => count(row.count) },
+  { id: "call", title: "Call", width: "minmax(92px, 1fr)", cell: (row) => callKey(row) },
+  { id: "count", title: "Calls", width: "64px", align: "right", cell: (row) => count(row.count) },
   ...numbers<ServiceCall>(),
 ];
