@@ -85,17 +85,6 @@ function dayOf(date: Date, now: Date): string {
   return date.getFullYear() === now.getFullYear() ? `${day} ` : `${day} ${date.getFullYear()} `;
 }
 
-/** Writes how long ago something was: `now`, `12 s ago`, `3 min ago`, `2 d ago`. */
-export function ago(at: string, nowMs: number = Date.now()): string {
-  const seconds = Math.round((nowMs - new Date(at).getTime()) / 1000);
-  if (Number.isNaN(seconds)) return "";
-  if (seconds < 2) return "now";
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} d ago`;
-}
-
 /** Adds nanoseconds to a time of day (RFC 3339) without losing any: the absolute time of an event. */
 export function absolute(startedAt: string, ns: number): string {
   const match = /^(.*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(startedAt);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { complete, completions, quoted, toggled } from "./filters";
+import { complete, completions, quoted } from "./filters";
 
 /** The filter after the first completion at the mark `|` is taken. */
 function completed(text: string, subject: "runs" | "events" = "runs", known = {}): string {
@@ -45,11 +45,6 @@ describe("a filter is completed", () => {
 it("a blank within quotes does not end a word", () => {
   const [first] = completions('name:"a b" st', 13, "runs");
   expect(first).toMatchObject({ text: "status:", from: 11, to: 13 });
-});
-
-it("a term is put in and taken out again", () => {
-  expect(toggled("service:bank", "status:failed")).toBe("service:bank status:failed");
-  expect(toggled("service:bank status:failed", "status:failed")).toBe("service:bank");
 });
 
 it("a value with a comma is quoted, as a comma means another value", () => {

@@ -131,13 +131,6 @@ export function complete(
   return { text: before + after, caret: before.length };
 }
 
-/** Adds a term to a filter, or takes it out if it is there. */
-export function toggled(filter: string, term: string): string {
-  const words = filter.split(/\s+/).filter(Boolean);
-  const rest = words.filter((word) => word !== term);
-  return (rest.length < words.length ? rest : [...words, term]).join(" ");
-}
-
 /** Writes a value so that it is one word of the language. */
 export function quoted(value: string): string {
   return /[\s",]/.test(value) ? `"${value.replaceAll('"', "*")}"` : value;

@@ -3,7 +3,17 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ApiError } from "../api/errors";
 import { live } from "../api/live";
-import { append, EMPTY, firstPage, type KeyOf, type Page, type Pages, prepend, refreshHead } from "./pages";
+import {
+  append,
+  EMPTY,
+  firstPage,
+  type KeyOf,
+  type Page,
+  type Pages,
+  prepend,
+  refreshHead,
+  replaceRows,
+} from "./pages";
 
 export interface PageSource<Row> {
   /** What is listed: another key begins anew. */
@@ -14,8 +24,8 @@ export interface PageSource<Row> {
   readonly follows: (runs: readonly string[]) => boolean;
   /** Whether new rows come at the front: then a fresh first page is all it takes. */
   readonly isNewestFirst: boolean;
-  /** At another version the list is asked for anew, and stays on the page meanwhile. */
-  readonly version?: unknown;
+  /** Fetches rows by their keys: those that changed further down than the first page reaches. */
+  readonly fetchRows?: (keys: readonly string[], signal: AbortSignal) => Promise<readonly Row[]>;
 }
 
 export interface PagedList<Row> {
@@ -82,16 +92,17 @@ export function usePages<Row>(source: PageSource<Row>): PagedList<Row> {
     [],
   );
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key and the version say what is listed
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the key says what is listed
   useEffect(() => {
     load(null, (_, page) => firstPage(page));
     return () => {
       busy.current?.abort();
       busy.current = null;
     };
-  }, [source.key, source.version, load]);
+  }, [source.key, load]);
 
   useFollow(latest, load, state.error !== null);
+  useRefresh(latest, setState);
 
   const { pages } = state;
   const loadNext = useCallback(() => {
@@ -137,6 +148,45 @@ function useFollow<Row>(
       if (timer !== null) clearTimeout(timer);
     };
   }, [latest, load, isBroken]);
+}
+
+/** Most rows that are brought up to date at once. */
+const MOST_ROWS = 50;
+
+/** Brings rows up to date that changed on the server, wherever in the list they stand. */
+function useRefresh<Row>(
+  latest: { readonly current: PageSource<Row> },
+  setState: (change: (before: State<Row>) => State<Row>) => void,
+): void {
+  useEffect(() => {
+    const stop = new AbortController();
+    const changed = new Set<string>();
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const refresh = () => {
+      timer = null;
+      const { fetchRows, keyOf, key } = latest.current;
+      const keys = [...changed].slice(0, MOST_ROWS);
+      changed.clear();
+      // What is asked in vain is asked again with the next change: the list itself says what is wrong.
+      fetchRows?.(keys, stop.signal).then(
+        (rows) =>
+          setState((before) =>
+            before.key === key ? { ...before, pages: replaceRows(before.pages, rows, keyOf) } : before,
+          ),
+        () => undefined,
+      );
+    };
+    const off = live.onChange((change) => {
+      if (!latest.current.fetchRows) return;
+      for (const run of change.runs) changed.add(run);
+      if (changed.size > 0) timer ??= setTimeout(refresh, 2 * LEAST_BETWEEN_MS);
+    });
+    return () => {
+      off();
+      stop.abort();
+      if (timer !== null) clearTimeout(timer);
+    };
+  }, [latest, setState]);
 }
 
 /** In a list that grows at its end only the first page can be replaced without moving what is looked at. */

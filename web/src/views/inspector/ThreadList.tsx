@@ -6,7 +6,7 @@
 import { type ReactNode, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Thread, ThreadStep } from "../../api/types";
 import { place as placeText } from "../../base/format";
-import { duration, exactMoment, moment } from "../../base/time";
+import { absolute, duration, exactMoment, moment } from "../../base/time";
 import { usePlace } from "../../model/place";
 import { hueOf } from "../../model/processes";
 import { type PathNode, scopeKey, threadPath } from "../../model/thread_path";
@@ -108,7 +108,7 @@ interface StepProps {
 }
 
 function Step({ step, before, node, isActive, mark }: StepProps): ReactNode {
-  const { walk, hues } = useRunState();
+  const { run, walk, hues } = useRunState();
   const isElsewhere = !before || scopeKey(before) !== scopeKey(step);
   const site = placeText(step.file ?? "", step.line);
   const isWait = node.height > 44;
@@ -126,7 +126,9 @@ function Step({ step, before, node, isActive, mark }: StepProps): ReactNode {
           <span aria-hidden="true">{withoutSubject(step)}</span>
         </span>
         <span className="thread-facts">
-          <span title={exactMoment(step.t_ns)}>{moment(step.t_ns)}</span>
+          <span title={`${exactMoment(step.t_ns)}\n${absolute(run.started_at, step.t_ns)}`}>
+            {moment(step.t_ns)}
+          </span>
           {isElsewhere && (
             <span
               className="thread-scope"

@@ -47,7 +47,7 @@ export function EventsTab(): ReactNode {
     if (selected && !isHere && !list.isLoading) setAround(selected);
   }, [wanted]);
   const marks = useMemo(() => threadMarks(rows, steps), [rows, steps]);
-  const columns = useMemo(() => eventColumns(hues), [hues]);
+  const columns = useMemo(() => eventColumns(hues, run.started_at), [hues, run.started_at]);
   const known = useMemo(
     () => ({ service: run.services, process: run.detail.processes.map((one) => one.process) }),
     [run],

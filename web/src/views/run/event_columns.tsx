@@ -3,13 +3,19 @@
 import type { ReactNode } from "react";
 import type { EventRow } from "../../api/types";
 import { place } from "../../base/format";
-import { duration, exactMoment, moment } from "../../base/time";
+import { absolute, duration, exactMoment, moment } from "../../base/time";
 import { hueOf, type ProcessHues } from "../../model/processes";
 import type { Column } from "../../widgets/Grid";
 
-export function eventColumns(hues: ProcessHues): readonly Column<EventRow>[] {
+export function eventColumns(hues: ProcessHues, startedAt: string): readonly Column<EventRow>[] {
   return [
-    { id: "t", title: "At", width: "84px", align: "right", cell: (row) => <At row={row} /> },
+    {
+      id: "t",
+      title: "At",
+      width: "84px",
+      align: "right",
+      cell: (row) => <At row={row} startedAt={startedAt} />,
+    },
     { id: "kind", title: "Kind", width: "132px", cell: (row) => <Kind row={row} /> },
     {
       id: "scope",
@@ -74,8 +80,8 @@ export function eventColumns(hues: ProcessHues): readonly Column<EventRow>[] {
   ];
 }
 
-function At({ row }: { row: EventRow }): ReactNode {
-  return <span title={exactMoment(row.t_ns)}>{moment(row.t_ns)}</span>;
+function At({ row, startedAt }: { row: EventRow; startedAt: string }): ReactNode {
+  return <span title={`${exactMoment(row.t_ns)}\n${absolute(startedAt, row.t_ns)}`}>{moment(row.t_ns)}</span>;
 }
 
 function Kind({ row }: { row: EventRow }): ReactNode {

@@ -26,6 +26,8 @@ export default function RunsView(): ReactNode {
       const page = await getRuns({ filter, sort, cursor, limit: PAGE }, signal);
       return { rows: page.runs, next: page.next_cursor, previous: null, total: page.total };
     },
+    fetchRows: async (keys, signal) =>
+      (await getRuns({ filter: `id:${keys.join(",")}`, limit: keys.length }, signal)).runs,
     follows: () => true,
     isNewestFirst: sort === "-started",
   });

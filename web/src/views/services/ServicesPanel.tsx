@@ -61,11 +61,11 @@ interface Numbers {
   readonly p95_ns: number;
 }
 
-function numbers<Row extends Numbers>(): Column<Row>[] {
+function numbers<Row extends Numbers>(errorsFrom = 0): Column<Row>[] {
   const bad = (row: Row) =>
     row.errors ? <span className="is-bad">{count(row.errors)}</span> : <span className="none">0</span>;
   return [
-    { id: "errors", title: "Errors", width: "64px", align: "right", cell: bad },
+    { id: "errors", title: "Errors", width: "64px", align: "right", from: errorsFrom, cell: bad },
     {
       id: "median",
       from: 520,
@@ -79,13 +79,14 @@ function numbers<Row extends Numbers>(): Column<Row>[] {
 }
 
 const SERVICE_COLUMNS: readonly Column<ServiceRow>[] = [
-  { id: "name", title: "Service", width: "minmax(120px, 1fr)", cell: (row) => row.name },
-  { id: "spans", title: "Requests", width: "76px", align: "right", cell: (row) => count(row.spans) },
+  { id: "name", title: "Service", width: "minmax(80px, 1fr)", cell: (row) => row.name },
+  { id: "spans", title: "Requests", width: "64px", align: "right", cell: (row) => count(row.spans) },
   ...numbers<ServiceRow>(),
 ];
 
 const CALL_COLUMNS: readonly Column<ServiceCall>[] = [
-  { id: "call", title: "Call", width: "minmax(160px, 1fr)", cell: (row) => callKey(row) },
-  { id: "count", title: "Calls", width: "76px", align: "right", cell: (row) => count(row.count) },
-  ...numbers<ServiceCall>(),
+  { id: "call", title: "Call", width: "minmax(92px, 1fr)", cell: (row) => callKey(row) },
+  { id: "count", title: "Calls", width: "64px", align: "right", cell: (row) => count(row.count) },
+  // On a phone who calls whom needs the room; the graph has the errors.
+  ...numbers<ServiceCall>(440),
 ];
