@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo check format bench transparency clean web web-check web-test
+.PHONY: help test demo check format bench transparency clean test-server-everywhere web web-check web-test
 
 # The page is built with Node 20.19 or newer; where there is none, clew works without it and says so.
 NODE := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a === 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml requirements-dev.txt hatch_build.py src/clew.pth
 
 test: $(STAMP) web-test ## all tests, on every Python there is
 	$(BIN)/python tools/test_all.py
+
+test-server-everywhere: $(STAMP) ## the tests of the store and the server on the other Pythons too
+	$(BIN)/python tools/test_all.py --server
 
 check: $(STAMP) web-check ## linters, types, import fence
 	$(BIN)/ruff format --check src tests examples benchmarks tools

@@ -17,7 +17,7 @@ from benchmarks.harness import Plan
 from benchmarks.peers import PEERS, missing_peers
 from benchmarks.report import DOCUMENT, document, machine
 
-NAMES = ("imports", "steps", "sync", "calls", "web", "size", "read", "ingest", "store", "timeline")
+NAMES = ("imports", "steps", "sync", "calls", "web", "size", "read", "ingest", "store", "timeline", "page")
 
 
 def main() -> int:

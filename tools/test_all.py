@@ -2,7 +2,8 @@
 
 The interpreter that made ``.venv`` runs everything. Others from 3.12 on that are found
 (on PATH, with pyenv, with uv) get a virtual environment of their own and run the unit
-and integration tests: hooks depend on the version.
+and integration tests: hooks depend on the version. The store and the server, which do not,
+are tested there by ``make test-server-everywhere``.
 """
 
 from __future__ import annotations
@@ -17,22 +18,27 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 OTHERS = ("3.12", "3.13")
 TIERS = ("tests/unit", "tests/integration")
+SERVER_TIERS = ("tests/integration/store", "tests/integration/server")
 
 
 def main() -> int:
     """Run them; return 1 if any failed."""
     failed: list[str] = []
-    prepare_browser()
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if not run(own, Path(sys.executable), ("tests",)):
-        failed.append(own)
+    tiers = (*TIERS, *(f"--ignore={tier}" for tier in SERVER_TIERS))
+    if "--server" in sys.argv:
+        tiers = SERVER_TIERS
+    else:
+        prepare_browser()
+        if not run(own, Path(sys.executable), ("tests",)):
+            failed.append(own)
     for version in OTHERS:
         if version == own:
             continue
         python = find_python(version)
         if python is None:
             print(f"-- Python {version}: not found on PATH, with pyenv or uv; its tests are not run", flush=True)
-        elif not run(version, environment(version, python), TIERS):
+        elif not run(version, environment(version, python), tiers):
             failed.append(version)
     if failed:
         print(f"-- failed on Python {', '.join(failed)}")

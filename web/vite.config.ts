@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 import { buildFacts } from "./tools/build_facts.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -15,5 +15,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
   },
+  // The contrast of the colours is tested: that test reads them.
+  test: { css: { include: /tokens/ } },
   server: { proxy: { "/api": process.env.CLEW_SERVER ?? "http://127.0.0.1:7777" } },
 });

@@ -413,7 +413,8 @@ def test_a_program_that_records_by_itself_does_not_wait_for_a_server_that_is_awa
     sidecar = sidecar_of(place.spool)
     try:
         assert (process.returncode, out) == (3, "done False\n")
-        assert f"clew: {AWAY} has not taken everything yet (Connection refused)" in err
+        # Why is said as far as it is known by then.
+        assert f"clew: {AWAY} has not taken everything yet (" in err
         assert len(err.splitlines()) == 1
     finally:
         kill(sidecar)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import sysconfig
+import time
 import venv
 import zipfile
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -93,3 +97,36 @@ def test_nothing_happens_in_a_program_that_does_not_ask_for_it(python, tmp_path)
     done = run(python, "-c", code, cwd=tmp_path, env=CLEAN)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_the_installed_page_is_served_without_node(python, tmp_path):
+    """`clew serve` answers `/` and what it names, from the wheel, where PATH has no Node."""
+    (tmp_path / "bin").mkdir()
+    # What `clew[all]` installs is taken from this environment; clew itself is the wheel's.
+    others = sysconfig.get_path("purelib")
+    env = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "LANG": "C.UTF-8", "PYTHONPATH": others}
+    log = tmp_path / "log"
+    with log.open("w") as said:
+        words = [python, "-m", "clew", "serve", "--store", tmp_path / "store", "--port", "0", "--no-worker"]
+        server = subprocess.Popen([str(word) for word in words], stdout=said, stderr=said, cwd=tmp_path, env=env)
+    try:
+        url = _address(server, log)
+        page = urlopen(f"{url}/").read().decode()
+        names = re.findall(r'(?:src|href)="(/[^"]+)"', page)
+        kinds = {name: urlopen(url + name).headers["Content-Type"].partition(";")[0] for name in names}
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+    assert '<div id="root">' in page
+    assert {"text/javascript", "text/css", "image/svg+xml"} <= set(kinds.values())
+
+
+def _address(server, log):
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log.read_text()}")

@@ -6,8 +6,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
+import { gzipSync } from "node:zlib";
 
 const SOURCES = [
   "index.html",
@@ -23,9 +24,9 @@ const LICENCE_NAMES = ["LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "licen
 
 /** The hash of everything the page is built from: over the sorted paths and the hashes of their bytes. */
 export function sourceHash(root) {
-  const files = SOURCES.flatMap((name) => filesIn(join(root, name)))
-    .map((path) => relative(root, path).split(sep).join("/"))
-    .filter((path) => !path.endsWith(".py") && !path.includes("__pycache__"));
+  const files = SOURCES.flatMap((name) => filesIn(join(root, name))).map((path) =>
+    relative(root, path).split(sep).join("/"),
+  );
   // By code units, as Python sorts texts of these characters too; a locale's order would differ.
   files.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const whole = createHash("sha256");
@@ -42,7 +43,7 @@ function filesIn(path) {
   return readdirSync(path).flatMap((name) => filesIn(join(path, name)));
 }
 
-/** A plugin of Vite that writes `source.sha256` and `LICENSES.txt` into the built page. */
+/** A plugin of Vite that writes `source.sha256` and `LICENSES.txt` into the built page, and packs what is large. */
 export function buildFacts(root) {
   return {
     name: "clew-build-facts",
@@ -62,6 +63,14 @@ export function buildFacts(root) {
         source: `The page contains these packages.\n\n${licences}`,
       });
       this.emitFile({ type: "asset", fileName: "source.sha256", source: `${sourceHash(root)}\n` });
+    },
+    writeBundle({ dir }, bundle) {
+      // The server sends these as they are: packing once here is packing never there.
+      for (const name of Object.keys(bundle).filter((one) => /\.(js|css)$/.test(one))) {
+        const file = join(dir, name);
+        const packed = gzipSync(readFileSync(file), { level: 9 });
+        if (statSync(file).size > 1024) writeFileSync(`${file}.gz`, packed);
+      }
     },
   };
 }

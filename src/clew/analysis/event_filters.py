@@ -167,7 +167,7 @@ class _Events:
 _VOCABULARIES: dict[str, Vocabulary] = {"kind": EventKind, "op": Operation, "outcome": Outcome}
 
 
-def _each(numbers: NDArray[Any], value_of: Callable[[int], Any], dtype: type) -> NDArray[Any]:
+def _each(numbers: NDArray[Any], value_of: Callable[[int], Any], dtype: Any) -> NDArray[Any]:
     """Return the value of each number, worked out once for each different one."""
     found, inverse = np.unique(numbers, return_inverse=True)
     values: list[Any] = [value_of(number) for number in found.tolist()]

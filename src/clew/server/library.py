@@ -22,7 +22,7 @@ from clew.analysis.timeline import timelines_of_streams
 from clew.convert.stored import StoredStream, streams_of
 from clew.convert.timeline_columns import encode_timeline
 from clew.format.clocks import wall_offset
-from clew.server.errors import HttpError
+from clew.server.errors import no_run
 from clew.server.times import rfc3339
 from clew.store.run_processes import processes_of_run
 
@@ -187,13 +187,7 @@ class Library:
     def _wanted(self, run_id: str) -> RunProcesses:
         found = processes_of_run(self._store, run_id)
         if found is None:
-            raise HttpError(
-                "run-missing",
-                f"no run has the id {run_id}",
-                "expected one of GET /api/v1/runs",
-                "it may have been deleted, or not be indexed yet",
-                status=404,
-            )
+            raise no_run(run_id)
         return found
 
     def _load(self, wanted: RunProcesses, before: RunView | None) -> RunView:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clew.server.auth import Actor, Role, require
 from clew.server.context import Shared
-from clew.server.errors import HttpError
+from clew.server.errors import no_run
 from clew.server.failures import REQUEST_ID
 from clew.store import audit, retention
 from clew.store.schema import processes, run_parts
@@ -66,13 +66,7 @@ def _processes_of(connection: Connection, run: str) -> list[str]:
     )
     found = list(ids.scalars())
     if not found:
-        raise HttpError(
-            "run-missing",
-            f"there is no run {run}",
-            "expected the id of a run that is stored",
-            "GET /api/v1/runs lists them; it may have been deleted",
-            status=404,
-        )
+        raise no_run(run)
     return found
 
 

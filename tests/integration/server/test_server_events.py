@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.synthetic import write_recording
 from starlette.testclient import TestClient
-from tests.support.indexed import put_processes
+from tests.support.compacting import compact
 from tests.support.recordings import WALL_NS, Process
+from tests.support.stored import put, put_processes
 
 from clew.model.kinds import EntityKind, EventKind, Operation, Outcome, SpanKind, SpanRole
 from clew.model.times import format_time
 from clew.server.app import create_app
+from clew.server.indexer import index_changed
 from clew.server.settings import Settings
 from clew.store.store import Store
 
@@ -310,3 +313,20 @@ def test_a_hundred_thousand_events_are_paged_at_once(tmp_path: Path, make_client
 
     # Measured: 6 ms. The best of several, because other tests run beside this one.
     assert min(took) < 0.1
+
+
+def test_events_are_the_same_after_compaction(tmp_path: Path, make_client: Any, store: Store) -> None:
+    """Whether they stand in chunks or in segments cannot be told from the answers."""
+    write_recording(tmp_path / "made.clew", 3_000)
+    put(store, tmp_path / "made.clew")
+    client = make_client()
+    runs = client.get("/api/v1/runs", params={"sort": "-events"}).json()["runs"]
+    path = f"/api/v1/runs/{runs[0]['id']}"
+    before = [client.get(path + part).json() for part in ("/events?limit=1000", "", "/tree", "/services")]
+
+    written = compact(store)
+    index_changed(store)
+    fresh = make_client()
+
+    assert len(written) == 1
+    assert [fresh.get(path + part).json() for part in ("/events?limit=1000", "", "/tree", "/services")] == before

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from benchmarks.synthetic import write_recording
 from pydantic import BaseModel
 from starlette.testclient import TestClient
-from tests.support.indexed import put, put_processes
 from tests.support.recordings import WALL_NS, Process
+from tests.support.stored import put, put_processes
 
 from clew.analysis.runs import runs_of
 from clew.analysis.timeline import timelines_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from benchmarks.synthetic import write_recording
-from tests.support.indexed import put, put_processes, rows_of, runs_in
 from tests.support.recordings import Process
+from tests.support.stored import put, put_processes, rows_of, runs_in
 
 from clew.analysis.runs import runs_of
 from clew.analysis.timeline import timelines_of

@@ -7,7 +7,6 @@ import {
   getFindings,
   getRun,
   getRunServices,
-  getServer,
   getServices,
   getSource,
   getTables,
@@ -24,8 +23,6 @@ interface Ref {
 export function shouldRetry(failures: number, error: Error): boolean {
   return error instanceof ApiError && error.isRetryable && failures < 3;
 }
-
-export const useServer = () => useQuery({ queryKey: ["server"], queryFn: ({ signal }) => getServer(signal) });
 
 export const useRun = (run: string) =>
   useQuery({ queryKey: ["run", run], queryFn: ({ signal }) => getRun(run, signal), enabled: run !== "" });

@@ -4,15 +4,14 @@ import { ask, askJson, path, sendJson } from "./client";
 import type {
   EventDetail,
   EventsPage,
+  FindingsPage,
   RunDetail,
-  RunFinding,
   RunsPage,
   RunTree,
-  ServerInfo,
   Services,
   SourceLines,
   SqlAnswer,
-  SqlTable,
+  SqlTables,
   Thread,
 } from "./types";
 
@@ -24,8 +23,6 @@ export interface PageRequest {
 }
 
 const word = encodeURIComponent;
-
-export const getServer = (signal?: AbortSignal) => askJson<ServerInfo>(path("server"), signal);
 
 export const getRuns = (page: PageRequest, signal?: AbortSignal) =>
   askJson<RunsPage>(path("runs", { ...page }), signal);
@@ -58,13 +55,9 @@ export const getServices = (since: string, signal?: AbortSignal) =>
   askJson<Services>(path("services", { since }), signal);
 
 export const getFindings = (page: PageRequest, signal?: AbortSignal) =>
-  askJson<{ findings: readonly RunFinding[]; next_cursor: string | null }>(
-    path("findings", { ...page }),
-    signal,
-  );
+  askJson<FindingsPage>(path("findings", { ...page }), signal);
 
-export const getTables = (signal?: AbortSignal) =>
-  askJson<{ tables: readonly SqlTable[] }>(path("sql/tables"), signal);
+export const getTables = (signal?: AbortSignal) => askJson<SqlTables>(path("sql/tables"), signal);
 
 export const runSql = (query: string, run: string | null, limit: number, signal?: AbortSignal) =>
   sendJson<SqlAnswer>("POST", path("sql"), { query, run, limit }, signal);

@@ -80,9 +80,14 @@ export function contrast(one: Rgb, two: Rgb): number {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** The one of two text colours that is read better on a ground. */
+/**
+ * The one of two text colours that is read better on a ground; black or white where neither reads well enough:
+ * on any ground one of those two has a contrast of 4.58 or more.
+ */
 function inkOn(ground: Rgb, one: Rgb, two: Rgb): string {
-  return css(contrast(ground, one) >= contrast(ground, two) ? one : two);
+  const better = (a: Rgb, b: Rgb) => (contrast(ground, a) >= contrast(ground, b) ? a : b);
+  const wanted = better(one, two);
+  return css(contrast(ground, wanted) >= 4.5 ? wanted : better([255, 255, 255], [0, 0, 0]));
 }
 
 /** How far colours go towards the ground while a thread is drawn. */

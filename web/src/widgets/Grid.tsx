@@ -43,6 +43,8 @@ export interface GridProps<Row> {
   /** How many rows there are in all, here or not. */
   readonly total?: number;
   readonly active: string | null;
+  /** A row to bring in sight while none is active. */
+  readonly reveal?: string | null;
   readonly onActive: (row: Row, index: number) => void;
   readonly onOpen?: (row: Row, index: number) => void;
   readonly opensOnClick?: boolean;
@@ -82,7 +84,9 @@ export function Grid<Row>(props: GridProps<Row>): ReactNode {
   const first = Math.max(0, Math.min(view.first - OVERSCAN, rows.length));
   const last = Math.min(rows.length, view.first + view.count + OVERSCAN);
   useAnchor(box, props.prepended ?? 0, rowHeight, props.staysAtTop ?? false);
-  useInSight(box, at, active, rowHeight);
+  const shownKey = at >= 0 ? active : (props.reveal ?? null);
+  const shownAt = at >= 0 || shownKey === null ? at : rows.findIndex((row) => keyOf(row) === shownKey);
+  useInSight(box, shownAt, shownKey, rowHeight);
   useEnds(first, last, rows.length, props);
 
   const move = (to: number) => {

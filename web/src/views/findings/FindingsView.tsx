@@ -2,7 +2,7 @@
 
 import { type ReactNode, useCallback } from "react";
 import { useFindings } from "../../api/queries";
-import type { RunFinding } from "../../api/types";
+import type { Finding } from "../../api/types";
 import { count, place } from "../../base/format";
 import { evidenceEvent } from "../../model/evidence";
 import { go, openRun, select, usePlace } from "../../model/place";
@@ -12,9 +12,8 @@ import { ConfidenceBadge, SeverityMark } from "../../widgets/marks";
 import { Empty, Failure, Skeleton } from "../../widgets/states";
 import "./findings.css";
 
-const runOf = (finding: RunFinding): string =>
-  typeof finding.run === "string" ? finding.run : (finding.run?.id ?? "");
-const keyOf = (finding: RunFinding) => `${finding.fingerprint}:${runOf(finding)}`;
+const runOf = (finding: Finding): string => finding.run ?? "";
+const keyOf = (finding: Finding) => `${finding.fingerprint}:${runOf(finding)}`;
 
 export default function FindingsView(): ReactNode {
   const { filter, selection } = usePlace();
@@ -41,7 +40,7 @@ export default function FindingsView(): ReactNode {
         </span>
       </div>
       <div className="page-list">
-        <Grid<RunFinding>
+        <Grid<Finding>
           id="findings"
           label="Findings"
           columns={COLUMNS}
@@ -68,13 +67,13 @@ export default function FindingsView(): ReactNode {
 }
 
 /** Opens the run at the evidence. */
-function open(finding: RunFinding): void {
+function open(finding: Finding): void {
   const event = evidenceEvent(finding);
   const run = runOf(finding);
   if (run) openRun(run, { selection: event ? { type: "event", ...event } : null });
 }
 
-const COLUMNS: readonly Column<RunFinding>[] = [
+const COLUMNS: readonly Column<Finding>[] = [
   {
     id: "severity",
     title: "",
@@ -118,7 +117,7 @@ const COLUMNS: readonly Column<RunFinding>[] = [
   },
 ];
 
-function Title({ finding }: { finding: RunFinding }): ReactNode {
+function Title({ finding }: { finding: Finding }): ReactNode {
   const site = finding.subjects.find((subject) => subject.site)?.site;
   return (
     <span className="finding-cell">

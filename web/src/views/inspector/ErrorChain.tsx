@@ -1,27 +1,27 @@
-/** An error, and the ones it was raised from. */
+/** The errors an error followed from, or that a group holds. */
 
 import type { ReactNode } from "react";
+import type { ErrorLink } from "../../api/types";
+import { place } from "../../base/format";
 import { Section } from "./Section";
 
-type Link = Readonly<Record<string, unknown>>;
-
-export function ErrorChain({ chain }: { chain: readonly Link[] }): ReactNode {
+export function ErrorChain({ chain }: { chain: readonly ErrorLink[] }): ReactNode {
   return (
-    <Section title="Error">
+    <Section title="Followed from" note={chain.length}>
       <ol className="chain">
-        {chain.map((link, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a chain never changes
-          <li key={i}>
-            {i > 0 && <span className="muted">{text(link.how) || "raised from"} </span>}
-            <strong>{text(link.type)}</strong>
-            {text(link.message) && `: ${text(link.message)}`}
-          </li>
-        ))}
+        {chain.map((link, i) => {
+          const frame = link.stack[0];
+          return (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a chain never changes
+            <li key={i}>
+              <span className="muted">{link.relation} </span>
+              <strong>{link.type}</strong>
+              {link.message && `: ${link.message}`}
+              {frame && <code className="muted"> {place(frame.file, frame.line, frame.function)}</code>}
+            </li>
+          );
+        })}
       </ol>
     </Section>
   );
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -1,9 +1,11 @@
 /** Every event of the run, by time; the selected one and its thread are marked in it. */
 
 import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
+import { useEvent } from "../../api/queries";
 import { getEvents } from "../../api/requests";
 import type { EventRow } from "../../api/types";
 import { count } from "../../base/format";
+import { nearest } from "../../model/nearest";
 import { go, usePlace } from "../../model/place";
 import { type EventRef, eventOf } from "../../model/selection";
 import { threadClass, threadMarks } from "../../model/thread_rows";
@@ -37,6 +39,9 @@ export function EventsTab(): ReactNode {
   const { rows, total, prepended } = list.pages;
   const wanted = selected ? keyOf(selected) : null;
   const isHere = useMemo(() => wanted !== null && rows.some((row) => keyOf(row) === wanted), [rows, wanted]);
+  // An event that led to the run, or that a filter hides, has no row: the table shows what happened about then.
+  const { data: event } = useEvent(run.id, selected);
+  const near = !isHere && event && rows.length > 0 ? nearest(rows, event.t_ns) : undefined;
   // biome-ignore lint/correctness/useExhaustiveDependencies: only another selection may move the table
   useEffect(() => {
     if (selected && !isHere && !list.isLoading) setAround(selected);
@@ -63,6 +68,7 @@ export function EventsTab(): ReactNode {
           isPrimary
         />
         <span className="page-count muted" role="status">
+          {near && !list.isLoading && "the selected one is not among "}
           {list.isFirst ? "" : `${count(total)} ${total === 1 ? "event" : "events"}`}
         </span>
       </div>
@@ -75,6 +81,7 @@ export function EventsTab(): ReactNode {
           keyOf={keyOf}
           total={total}
           active={wanted}
+          reveal={near ? keyOf(near) : null}
           onActive={show}
           onNearEnd={list.loadNext}
           onNearStart={list.loadPrevious}

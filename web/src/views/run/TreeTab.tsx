@@ -98,7 +98,7 @@ function TreeGrid({ document, onWhole }: { document: RunTree; onWhole: () => voi
       id="tree"
       label="The run as a tree"
       isTree
-      columns={treeColumns(document.tree.duration_ns, hues, fold)}
+      columns={treeColumns(document.tree.duration_ns ?? 0, hues, fold)}
       rows={lines}
       keyOf={keyOf}
       active={at}

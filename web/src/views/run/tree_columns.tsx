@@ -121,7 +121,7 @@ function When({ line, wholeNs }: { line: TreeLine; wholeNs: number }): ReactNode
   const { node } = line;
   if (line.omitted || wholeNs <= 0) return null;
   const part = (ns: number) => `${Math.max(0, Math.min(100, (ns / wholeNs) * 100))}%`;
-  const length = node.count > 1 ? node.total_ns : node.duration_ns;
+  const length = node.count > 1 ? node.total_ns : (node.duration_ns ?? 0);
   const kind = node.kind === "wait" ? "wait" : isWrong(node) ? "wrong" : "plain";
   return (
     <span className="gantt" aria-hidden="true">

@@ -13,7 +13,7 @@ interface GraphProps {
   readonly onActive: (name: string) => void;
 }
 
-const NODE = { width: 168, height: 44 };
+const NODE = { width: 188, height: 44 };
 const GAP = { x: 176, y: 56 };
 const PAD = 24;
 

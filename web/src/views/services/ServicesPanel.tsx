@@ -13,8 +13,8 @@ export function ServicesPanel({ services: found }: { services: Services }): Reac
   const [active, setActive] = useState<string | null>(null);
   if (found.services.length === 0) {
     return (
-      <Empty title="No services yet" command={`clew run --server ${location.origin} app.py`}>
-        Services and their calls are told from the spans of recorded programs.
+      <Empty title="No services here" command={`clew run --server ${location.origin} app.py`}>
+        Services and their calls are told from the spans of recorded programs; there are none in this time.
       </Empty>
     );
   }

@@ -9,14 +9,14 @@ import { ServicesPanel } from "./ServicesPanel";
 const SPANS: readonly [string, string][] = [
   ["15m", "15 minutes"],
   ["1h", "hour"],
-  ["24h", "day"],
+  ["", "day"],
   ["7d", "week"],
-  ["", "all"],
+  ["1970-01-01T00:00:00Z", "all"],
 ];
 
 export default function ServicesView(): ReactNode {
   const { filter: since } = usePlace();
-  const { data, error, refetch } = useServices(since);
+  const { data, error, refetch } = useServices(since || "24h");
   return (
     <div className="page">
       <div className="page-bar choices" role="group" aria-label="How far back">
