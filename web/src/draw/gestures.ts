@@ -19,6 +19,8 @@ const DOUBLE_MS = 320;
 /** A notch of a wheel is 100 pixels, and zooms by a quarter; a pinch on a touchpad sends far less at a time. */
 const PER_NOTCH = 0.0025;
 const PER_PINCH = 0.012;
+const LEAST_NOTCH = 40;
+const MOST_TURN = 200;
 const LINE = 16;
 
 interface Down {
@@ -113,13 +115,17 @@ export function wheel(
   const deltaY = event.deltaY * unit;
   if (event.ctrlKey || event.metaKey) {
     event.preventDefault();
-    const isPinch = Math.abs(deltaY) < 40;
-    const turn = Math.min(Math.max(deltaY, -200), 200);
-    intents.zoom(Math.exp(turn * (isPinch ? PER_PINCH : PER_NOTCH)), x);
+    intents.zoom(turnFactor(deltaY), x);
   } else if (event.shiftKey || Math.abs(deltaX) > Math.abs(deltaY)) {
     event.preventDefault();
     intents.pan(-(event.shiftKey && deltaX === 0 ? deltaY : deltaX), 0);
   }
+}
+
+/** How far a turn of the wheel zooms; a pinch on a touchpad comes as many small turns. */
+export function turnFactor(deltaY: number): number {
+  const turn = Math.min(Math.max(deltaY, -MOST_TURN), MOST_TURN);
+  return Math.exp(turn * (Math.abs(deltaY) < LEAST_NOTCH ? PER_PINCH : PER_NOTCH));
 }
 
 function pinch(downs: Map<number, Down>, id: number, x: number, y: number, intents: Intents): void {

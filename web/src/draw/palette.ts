@@ -19,9 +19,9 @@ export interface Palette {
   readonly holding: string;
   readonly running: string;
   readonly ready: string;
-  readonly waitGround: string;
-  readonly quietWaitGround: string;
-  readonly spanGround: string;
+  /** Ground of each class, as CSS; and while a thread is drawn. */
+  readonly ground: readonly string[];
+  readonly quietGround: readonly string[];
   /** Text on each class, as CSS; and while a thread is drawn. */
   readonly ink: readonly string[];
   readonly quietInk: readonly string[];
@@ -136,9 +136,8 @@ export function paletteOf(token: (name: string) => string): Palette {
     holding: css(rgb("holding", [209, 143, 0])),
     running: css(running),
     ready: css(ready),
-    waitGround: css(mix(bg, waiting, 0.28)),
-    quietWaitGround: css(mix(mix(bg, waiting, 0.28), bg, QUIET)),
-    spanGround: css(span),
+    ground: solid.map(css),
+    quietGround: solid.map((ground) => css(mix(ground, bg, QUIET))),
     ink: solid.map((ground, k) => (k === Class.dim ? css(muted) : inkOn(ground, text, bg))),
     quietInk: solid.map((ground) => inkOn(mix(ground, bg, QUIET), mix(text, muted, 0.6), bg)),
     processes: Array.from({ length: 8 }, (_, i) => css(rgb(`process-${i + 1}`, muted))),

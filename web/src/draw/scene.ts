@@ -229,6 +229,7 @@ export class Scene {
     context.rect(0, AXIS, this.width, this.height);
     context.clip();
     const inks = view.isQuiet ? palette.quietInk : palette.ink;
+    const grounds = view.isQuiet ? palette.quietGround : palette.ground;
     for (let i = 0; i < this.#labelCount; i++) {
       const base = i * 5;
       const at = this.#labels[base] as number;
@@ -242,7 +243,7 @@ export class Scene {
       const k = picture.tracks.classOf[at] as number;
       const isStriped = palette.solid[k] !== palette.stripe[k];
       if (isStriped) {
-        context.fillStyle = view.isQuiet ? palette.quietWaitGround : palette.waitGround;
+        context.fillStyle = grounds[k] as string;
         context.fillRect(x - 2, y + 1, texts.width(text) + 4, height - 2);
       }
       context.font = texts.font;

@@ -6,7 +6,8 @@
 import { listen } from "./gestures";
 import { type Hit, hitAt, type Picture } from "./hit";
 import { type Line, lineAt } from "./lines";
-import { type Grip, Minimap, wholeOfPicture } from "./minimap";
+import { Minimap, wholeOfPicture } from "./minimap";
+import { dragMinimap } from "./minimap_drag";
 import { lineOfStep, type Over, Overlay, type ThreadStepOnRow } from "./overlay";
 import { type Palette, paletteOf } from "./palette";
 import { AXIS, Scene } from "./scene";
@@ -335,7 +336,16 @@ export class Stage {
         range: (x0, x1, isDone) => this.#range(this.#timeAt(x0), this.#timeAt(x1), isDone),
       }),
     );
-    this.#stops.push(this.#listenToMinimap(minimap));
+    this.#stops.push(
+      dragMinimap(minimap, this.#minimap, {
+        picture: () => this.#picture,
+        window: () => this.window,
+        setWindow: (window) => {
+          this.#motion = null;
+          this.#setWindow(clamp(window, this.whole));
+        },
+      }),
+    );
     const onScroll = () => {
       this.#isSceneOld = true;
       if (this.#pointerAt) this.#hover(this.#pointerAt.x, this.#pointerAt.y);
@@ -366,61 +376,6 @@ export class Stage {
     this.#over.range = isDone ? null : { from, to };
     this.#request();
     if (isDone) this.show(clamp({ from: Math.min(from, to), to: Math.max(from, to) }, this.whole));
-  }
-
-  #listenToMinimap(minimap: HTMLCanvasElement): () => void {
-    const stop = new AbortController();
-    const { signal } = stop;
-    let grip: Grip | null = null;
-    let last = 0;
-    const timeOf = (event: PointerEvent) =>
-      this.#picture
-        ? this.#minimap.timeAt(this.#picture, event.clientX - minimap.getBoundingClientRect().left)
-        : 0;
-    const gripOf = (event: PointerEvent): Grip =>
-      this.#picture
-        ? this.#minimap.grip(this.#picture, this.window, event.clientX - minimap.getBoundingClientRect().left)
-        : "outside";
-    const down = (event: PointerEvent) => {
-      minimap.setPointerCapture(event.pointerId);
-      grip = gripOf(event);
-      last = timeOf(event);
-      if (grip !== "outside") return;
-      const { from, to } = this.window;
-      this.#motion = null;
-      this.#setWindow(pan(this.window, last - (from + to) / 2, this.whole));
-      grip = "inside";
-    };
-    const move = (event: PointerEvent) => {
-      if (!grip) {
-        minimap.style.cursor = { left: "ew-resize", right: "ew-resize", inside: "grab", outside: "pointer" }[
-          gripOf(event)
-        ];
-        return;
-      }
-      const t = timeOf(event);
-      const { from, to } = this.window;
-      this.#motion = null;
-      if (grip === "inside") this.#setWindow(pan(this.window, t - last, this.whole));
-      else if (grip === "left") this.#setWindow(clamp({ from: Math.min(t, to - 100), to }, this.whole));
-      else this.#setWindow(clamp({ from, to: Math.max(t, from + 100) }, this.whole));
-      last = t;
-    };
-    const up = () => {
-      grip = null;
-    };
-    minimap.addEventListener("pointerdown", down, { signal });
-    minimap.addEventListener("pointermove", move, { signal });
-    minimap.addEventListener("lostpointercapture", up, { signal });
-    const onWheel = (event: WheelEvent) => {
-      event.preventDefault();
-      const { from, to } = this.window;
-      this.#motion = null;
-      const factor = Math.exp(Math.min(Math.max(event.deltaY, -200), 200) * 0.0025);
-      this.#setWindow(zoomAt(this.window, factor, (from + to) / 2, this.whole));
-    };
-    minimap.addEventListener("wheel", onWheel, { passive: false, signal });
-    return () => stop.abort();
   }
 
   #resize(): void {

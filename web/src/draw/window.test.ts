@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { wheel } from "./gestures";
+import { dragged } from "./minimap_drag";
 import { around, clamp, LEAST_NS, pan, wholeOf, zoomAt } from "./window";
 
 const WHOLE = { from: 0, to: 1e6 };
@@ -67,5 +68,20 @@ describe("wheel", () => {
   test("pans with shift or sideways", () => {
     expect(turn({ deltaY: 50, shiftKey: true }).pan).toHaveBeenCalledWith(-50, 0);
     expect(turn({ deltaX: 30, deltaY: 4 }).pan).toHaveBeenCalledWith(-30, 0);
+  });
+});
+
+describe("dragged", () => {
+  const window = { from: 100_000, to: 300_000 };
+
+  test("moves the window, or the end that was taken", () => {
+    expect(dragged(window, "inside", 200_000, 250_000)).toEqual({ from: 150_000, to: 350_000 });
+    expect(dragged(window, "left", 100_000, 50_000)).toEqual({ from: 50_000, to: 300_000 });
+    expect(dragged(window, "right", 300_000, 400_000)).toEqual({ from: 100_000, to: 400_000 });
+  });
+
+  test("never turns it round", () => {
+    expect(dragged(window, "left", 100_000, 900_000)).toEqual({ from: 299_900, to: 300_000 });
+    expect(dragged(window, "right", 300_000, 0)).toEqual({ from: 100_000, to: 100_100 });
   });
 });
