@@ -46,14 +46,21 @@ const LEAST = 2;
 /** Period of the stripes in pixels of the page: a power of two. */
 const STRIPES = 8;
 
+/** Below this many pixels a loop is faster than a call of `TypedArray.fill` for each row. */
+const NARROW = 24;
+
 /** Fills a rectangle, cut to the image. */
 export function fill(raster: Raster, x0: number, x1: number, y0: number, y1: number, colour: Pixel): void {
+  const { pixels, width } = raster;
   const left = Math.max(x0, 0);
-  const right = Math.min(x1, raster.width);
+  const right = Math.min(x1, width);
   const bottom = Math.min(y1, raster.height);
   if (right <= left) return;
-  for (let y = Math.max(y0, 0); y < bottom; y++)
-    raster.pixels.fill(colour, y * raster.width + left, y * raster.width + right);
+  const isNarrow = right - left < NARROW;
+  for (let y = Math.max(y0, 0), line = y * width; y < bottom; y++, line += width) {
+    if (isNarrow) for (let at = line + left; at < line + right; at++) pixels[at] = colour;
+    else pixels.fill(colour, line + left, line + right);
+  }
 }
 
 /** Draws the pieces of a track of states or spans into a band. `phase` moves the stripes along with the time. */
