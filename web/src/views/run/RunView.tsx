@@ -11,18 +11,20 @@ import { back, forth, walkTo } from "../../model/walk";
 import { Splitter, useSize } from "../../widgets/Splitter";
 import { Failure, Skeleton } from "../../widgets/states";
 import { Inspector } from "../inspector/Inspector";
+import { usePrefetchTimeline } from "../timeline/use_timeline";
 import { RunContext, type RunState } from "./context";
 import { Drawer } from "./Drawer";
 import { FindingBanner } from "./FindingBanner";
 import { RunHead } from "./RunHead";
 import "./run.css";
 
-const TimelineView = lazy(() =>
-  import("../timeline/TimelineView").then((m) => ({ default: m.TimelineView })),
-);
+// Asked for as soon as this is here: not only once the run is known.
+const timelineView = import("../timeline/TimelineView");
+const TimelineView = lazy(() => timelineView.then((m) => ({ default: m.TimelineView })));
 
 export default function RunView(): ReactNode {
   const { run: id } = usePlace();
+  usePrefetchTimeline(id);
   const { data: run, error, refetch } = useRun(id);
   useEffect(() => {
     if (run) document.title = `${run.name} · clew`;
