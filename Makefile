@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo check format bench transparency clean test-server-everywhere web web-check web-test
+.PHONY: help test demo check format bench transparency clean screenshots test-server-everywhere web web-check web-test
 
 # The page is built with Node 20.19 or newer; where there is none, clew works without it and says so.
 NODE := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a === 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
@@ -58,6 +58,9 @@ format: $(STAMP) ## format the code
 
 demo: $(STAMP) ## record the bundled bank, show it, serve the page on it: ARGS=--no-serve
 	$(BIN)/clew demo $(ARGS)
+
+screenshots: $(STAMP) web ## pictures of every view, into docs/images
+	CLEW_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -n0 tests/e2e/test_views.py
 
 bench: $(STAMP) ## measure, beside the named peers (10 minutes)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
