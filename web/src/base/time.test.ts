@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { absolute, age, duration, exactMoment, moment, timeOfDay } from "./time";
+import { absolute, age, duration, exactMoment, moment, rowMoment, timeOfDay } from "./time";
 
 describe("duration", () => {
   it.each([
@@ -71,5 +71,17 @@ describe("times of day", () => {
     expect(timeOfDay(new Date(2026, 10, 27, 9, 5, 3).toISOString(), now)).toBe("09:05:03");
     expect(timeOfDay(new Date(2026, 10, 26, 9, 5, 3).toISOString(), now)).toBe("Nov 26 09:05:03");
     expect(timeOfDay(new Date(2025, 10, 26, 9, 5, 3).toISOString(), now)).toBe("Nov 26 2025 09:05:03");
+  });
+});
+
+describe("rowMoment", () => {
+  it.each([
+    [0, "+0.000 000 s"],
+    [1_234_567, "+0.001 235 s"],
+    [-400, "+0.000 000 s"],
+    [-1_500, "-0.000 002 s"],
+    [61_284_316_004, "+61.284 316 s"],
+  ])("writes %d ns as %s", (ns, text) => {
+    expect(rowMoment(ns)).toBe(text);
   });
 });

@@ -56,6 +56,13 @@ export function moment(ns: number): string {
   return `${ns <= -500_000 ? "-" : "+"}${(Math.abs(ns) / 1e9).toFixed(3)} s`;
 }
 
+/** Writes a time so that events in one table can be told apart: `+1.284 316 s`. */
+export function rowMoment(ns: number): string {
+  const size = Math.round(Math.abs(ns) / 1e3);
+  const fraction = String(size % 1e6).padStart(6, "0");
+  return `${ns <= -500 ? "-" : "+"}${Math.floor(size / 1e6)}.${fraction.slice(0, 3)} ${fraction.slice(3)} s`;
+}
+
 /** Writes a time since the start in a fitting unit: `+12.3 ms`. */
 export function age(ns: number): string {
   return ns < 0 ? `-${duration(-ns)}` : `+${duration(ns)}`;

@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { EventRow } from "../../api/types";
 import { place } from "../../base/format";
-import { absolute, duration, exactMoment, moment } from "../../base/time";
+import { absolute, duration, exactMoment, rowMoment } from "../../base/time";
 import { hueOf, type ProcessHues } from "../../model/processes";
 import type { Column } from "../../widgets/Grid";
 
@@ -12,7 +12,7 @@ export function eventColumns(hues: ProcessHues, startedAt: string): readonly Col
     {
       id: "t",
       title: "At",
-      width: "84px",
+      width: "104px",
       align: "right",
       cell: (row) => <At row={row} startedAt={startedAt} />,
     },
@@ -81,7 +81,9 @@ export function eventColumns(hues: ProcessHues, startedAt: string): readonly Col
 }
 
 function At({ row, startedAt }: { row: EventRow; startedAt: string }): ReactNode {
-  return <span title={`${exactMoment(row.t_ns)}\n${absolute(startedAt, row.t_ns)}`}>{moment(row.t_ns)}</span>;
+  return (
+    <span title={`${exactMoment(row.t_ns)}\n${absolute(startedAt, row.t_ns)}`}>{rowMoment(row.t_ns)}</span>
+  );
 }
 
 function Kind({ row }: { row: EventRow }): ReactNode {
