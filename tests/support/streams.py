@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 from clew.format import ring
@@ -20,10 +22,15 @@ class GrowingStream:
         self.process = process
         self.spool = spool
         self.next_seq = 1
+        self._turn = threading.Lock()
         self._append(encode_json_chunk(ChunkType.PROCESS, process, {"pid": 1, "trace": "ab" * 16}))
 
     def add(self, count: int = 100, *, noise: bytes = b"") -> bytes:
-        """Append a chunk of *count* events, larger by the length of *noise*; return it."""
+        """Append a chunk of *count* events, larger by the length of *noise*; return it. Any thread may."""
+        with self._turn:
+            return self._add(count, noise)
+
+    def _add(self, count: int, noise: bytes) -> bytes:
         first = self.next_seq
         rows = b"".join(ring.SLOT.pack(n, 0, 0, 0, 0, 0, 0, 1, EventKind.CUSTOM_EVENT) for n in range(count))
         attrs = [(first, noise.hex())] if noise else []
@@ -36,9 +43,6 @@ class GrowingStream:
         self._append(encode_json_chunk(ChunkType.END, self.process, {"reason": "exit"}))
 
     def _append(self, chunk: bytes) -> None:
-        with self.path.open("ab") as file:
-            if self.spool is None:
-                file.write(chunk)
-                return
-        with self.spool.appending(len(chunk)), self.path.open("ab") as file:
+        place = self.spool.appending(len(chunk)) if self.spool is not None else nullcontext()
+        with place, self.path.open("ab") as file:
             file.write(chunk)
