@@ -207,20 +207,19 @@ class Converter:
         self, process: JsonProcess, events: Sequence[JsonEvent], seq: NDArray[np.uint64], now_ns: int
     ) -> bytes:
         place = _Place(process.id, events)
-        members = place.members
-        scopes, things, places = members["scope"], members["entity"], members["site"]
+        scopes = [event.scope for event in events]
+        things = [event.entity for event in events]
         entity_keys = {thing: _entity_key(thing, "custom") for thing in set(things) if thing is not None}
         scope_keys = {scope: _entity_key(scope, "task") for scope in set(scopes) if scope is not None}
         entity_numbers = self._numbered(process.id, "entity", {*entity_keys.values(), *scope_keys.values()}, shift=1)
-        site_keys = {site: _site_key(site) for site in set(places) if site is not None}
-        site_numbers = self._numbered(process.id, "site", site_keys.values())
-        span_keys = _span_keys(place)
+        sites = {event.site for event in events if event.site is not None}
+        site_numbers = self._numbered(process.id, "site", {_site_key(site) for site in sites})
+        span_keys = [_span_key(event) for event in events]
         # Number 1 is the process itself among entities, and its own run among spans.
         span_numbers = self._numbered(process.id, "span", {key for key in span_keys if key}, shift=1)
         of_scope: dict[Any, int] = {scope: entity_numbers[key] for scope, key in scope_keys.items()} | {None: 0}
         of_thing: dict[Any, int] = {thing: entity_numbers[key] for thing, key in entity_keys.items()} | {None: 0}
-        of_site: dict[Any, int] = {site: site_numbers[key] for site, key in site_keys.items()} | {None: 0}
-        of_span = span_numbers | {"": 0}
+        of_site: dict[Any, int] = {site: site_numbers[_site_key(site)] for site in sites} | {None: 0}
         scope_column = [of_scope[scope] for scope in scopes]
         columns: dict[str, NDArray[Any]] = {
             "t_ns": _times(place, process, now_ns),
@@ -229,8 +228,8 @@ class Converter:
             "arg": place.numbers("arg", np.uint64),
             "entity": np.array([of_thing[thing] for thing in things], np.uint32),
             "scope": np.array(scope_column, np.uint32),
-            "site": np.array([of_site[site] for site in places], np.uint32),
-            "span": np.array([of_span[key] for key in span_keys], np.uint32),
+            "site": np.array([of_site[event.site] for event in events], np.uint32),
+            "span": np.array([span_numbers[key] if key else 0 for key in span_keys], np.uint32),
             "kind": place.words("kind", _KINDS),
             "op": place.words("op", _OPERATIONS),
             "outcome": place.words("outcome", _OUTCOMES),
@@ -239,23 +238,23 @@ class Converter:
         definitions = Definitions(
             entities=_entity_rows(process, {*entity_keys.values(), *scope_keys.values()}, entity_numbers),
             sites=[
-                (site_numbers[key], site.file[:MAX_NAME], site.line, site.function[:MAX_NAME])
-                for site, key in site_keys.items()
+                (site_numbers[_site_key(site)], site.file[:MAX_NAME], site.line, site.function[:MAX_NAME])
+                for site in sites
             ],
             spans=_span_rows(place, process, span_keys, span_numbers, columns["kind"]),
-            attrs=self._attrs_of(seq, members),
+            attrs=self._attrs_of(seq, events),
             remote_causes=remote,
         )
         planes = [(spec.number, planes_of(cast("array[int]", columns[spec.name]))) for spec in schema.EVENTS.columns]
         return encode_event_chunk(int(process.id, 16), ranges_of(seq), planes, definitions)
 
-    def _attrs_of(self, seq: NDArray[np.uint64], members: Mapping[str, Sequence[Any]]) -> list[tuple[int, str]]:
+    def _attrs_of(self, seq: NDArray[np.uint64], events: Sequence[JsonEvent]) -> list[tuple[int, str]]:
         encode = self._attrs.encode
         numbers: list[int] = seq.tolist()
         return [
-            (at, encode({**(attrs or {}), "clock": clock} if clock else attrs))
-            for at, attrs, clock in zip(numbers, members["attrs"], members["clock"], strict=True)
-            if attrs or clock
+            (at, encode({**(event.attrs or {}), "clock": event.clock} if event.clock else event.attrs or {}))
+            for at, event in zip(numbers, events, strict=True)
+            if event.attrs or event.clock
         ]
 
     def _numbered(self, process_id: str, kind: str, names: Iterable[str], *, shift: int = 0) -> dict[str, int]:
@@ -272,9 +271,6 @@ class Converter:
         causes: NDArray[Any],
     ) -> list[tuple[int, int, int]]:
         """Return the causes in other processes; those in this one that clocks tell go into *causes*."""
-        members = place.members
-        if not any(members["remote_cause"]) and not any(members["clock"]):
-            return []
         rows: list[tuple[int, int, int]] = []
         for i, event in enumerate(place.events):
             if event.remote_cause is not None:
@@ -308,26 +304,16 @@ def _own_components(process: JsonProcess, event: JsonEvent) -> tuple[str, ...]:
     return (process.id, process.service, f"{process.service}#{scope}", f"{process.id}#{scope}")
 
 
-_MEMBERS = JsonEvent.__struct_fields__
-
-
 class _Place:
-    """The events of a chunk, and how to name one that is wrong.
-
-    Attributes:
-        members: By name, of all events. Each event is looked at once for all of them: a thousand
-            do not fit the processor's nearer caches, and each further look would fetch them again.
-    """
+    """The events of a chunk, and how to name one that is wrong."""
 
     def __init__(self, process_id: str, events: Sequence[JsonEvent]) -> None:
         self.process_id = process_id
         self.events = events
-        columns = zip(*map(msgspec.structs.astuple, events), strict=True) if events else [()] * len(_MEMBERS)
-        self.members: dict[str, tuple[Any, ...]] = dict(zip(_MEMBERS, columns, strict=True))
 
     def numbers(self, name: str, dtype: Any) -> NDArray[Any]:
         """Return a member of all events as a column."""
-        values = self.members[name]
+        values = [getattr(event, name) for event in self.events]
         try:
             return np.array(values, dtype)
         except OverflowError:
@@ -336,7 +322,7 @@ class _Place:
 
     def words(self, name: str, known: Mapping[str, int]) -> NDArray[np.uint8]:
         """Return a member of all events, which is a word of a vocabulary, as a column."""
-        values = self.members[name]
+        values = [getattr(event, name) for event in self.events]
         try:
             return np.array([known[value] for value in values], np.uint8)
         except KeyError:
@@ -367,11 +353,11 @@ class _Place:
 
 def _in_order(process_id: str, events: Sequence[JsonEvent]) -> tuple[Sequence[JsonEvent], NDArray[np.uint64]]:
     """Return events ascending by number, each number once."""
-    numbers = [event.seq for event in events]
-    if numbers and not 1 <= min(numbers) <= max(numbers) < 1 << 63:
-        at = next(i for i, number in enumerate(numbers) if not 1 <= number < 1 << 63)
-        _Place(process_id, events).bad(at, "seq", numbers[at], "a whole number from 1 on")
-    seq = np.array(numbers, np.uint64)
+    place = _Place(process_id, events)
+    for i, event in enumerate(events):
+        if not 1 <= event.seq < 1 << 63:
+            place.bad(i, "seq", event.seq, "a whole number from 1 on")
+    seq = np.array([event.seq for event in events], np.uint64)
     if len(seq) < 2 or bool(np.all(seq[1:] > seq[:-1])):
         return events, seq
     kept, first = np.unique(seq, return_index=True)
@@ -470,15 +456,8 @@ def _site_key(site: Place) -> str:
     return f"{_plain(site.file)}{_SEPARATOR}{site.line}{_SEPARATOR}{_plain(site.function)}"
 
 
-def _span_keys(place: _Place) -> list[str]:
-    """Return for each event by what its span is known; empty where it is in none."""
-    traces, spans = place.members["trace"], place.members["span"]
-    if not any(traces):
-        if any(spans):
-            at = next(i for i, span in enumerate(spans) if span)
-            place.bad(at, "span", spans[at], "trace beside it")
-        return [""] * len(traces)
-    return [f"{trace}{span}" if trace else "" for trace, span in zip(traces, spans, strict=True)]
+def _span_key(event: JsonEvent) -> str:
+    return f"{event.trace}{event.span}" if event.trace else ""
 
 
 def _span_rows(
@@ -490,8 +469,6 @@ def _span_rows(
 ) -> list[tuple[Any, ...]]:
     """Return definitions of the spans that begin here; of those that only have a trace always."""
     rows: dict[str, tuple[Any, ...]] = {}
-    if not any(keys):
-        return []
     for i, (event, key) in enumerate(zip(place.events, keys, strict=True)):
         if not key:
             if event.span:
