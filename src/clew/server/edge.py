@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Request
 from sqlalchemy import select
@@ -30,8 +31,14 @@ if TYPE_CHECKING:
     from clew.server.context import Context
     from clew.store.store import Store
 
+T = TypeVar("T")
+
 EVENTS_ROUTE = "/api/v1/events"
 TRACES_ROUTE = "/v1/traces"
+
+INLINE_BYTES = 256 << 10
+"""Bodies up to this size are converted where they arrive: in the five milliseconds that takes, another
+thread would fight for the interpreter, and fetch into its caches what the first one had there."""
 
 router = APIRouter(tags=["sending"])
 
@@ -43,6 +50,14 @@ class Edge:
         self._store = store
         self.converter = json_events.Converter(store.numbers_of, self._find_process)
         self.attrs = AttrsEncoder()
+        # One at a time, for the same reason.
+        self._executor = ThreadPoolExecutor(1, "clew-edge")
+
+    async def run(self, convert: Callable[[bytes], T], body: bytes) -> T:
+        """Convert *body*, without holding up other requests if it is a large one."""
+        if len(body) <= INLINE_BYTES:
+            return convert(body)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, convert, body)
 
     def _find_process(self, service: str) -> str | None:
         latest = select(processes.c.process_id).where(processes.c.service == service, processes.c.deleted_ns.is_(None))
@@ -84,7 +99,8 @@ async def take_events(request: Request, context: Shared) -> JSONResponse:
     """Store events that a program in any language sends."""
     _media_type(request, otlp.JSON)
     body = await read_body(request, context.settings.body_bytes)
-    chunks, repeated = await asyncio.to_thread(_edge_of(context).events, body)
+    edge = _edge_of(context)
+    chunks, repeated = await edge.run(edge.events, body)
     receipt = await asyncio.wrap_future(context.store.writer.submit(IngestRequest(chunks, source="json")))
     duplicates = receipt.duplicates + repeated
     context.metrics.stored(EVENTS_ROUTE, receipt.accepted, duplicates)
@@ -107,7 +123,8 @@ async def take_traces(request: Request, context: Shared) -> Response:
     """Store spans that an OpenTelemetry exporter sends (OTLP/HTTP)."""
     media_type = _media_type(request, otlp.PROTOBUF, otlp.JSON)
     body = await read_body(request, context.settings.body_bytes)
-    found = await asyncio.to_thread(otlp.decode, body, media_type, _edge_of(context).attrs)
+    edge = _edge_of(context)
+    found = await edge.run(lambda body: otlp.decode(body, media_type, edge.attrs), body)
     answer = otlp.encode_response(media_type, found.rejected)
     ingest = IngestRequest(
         build=_builder(found.batches),
