@@ -22,7 +22,7 @@ it("writes bytes in powers of a thousand", () => {
 });
 
 it("shows the end of a long path", () => {
-  expect(place("/work/main/examples/bank/receipts.py", 29, "Receipts.send")).toBe(
+  expect(place("/srv/app/examples/bank/receipts.py", 29, "Receipts.send")).toBe(
     "bank/receipts.py:29 Receipts.send",
   );
   expect(place("app.py", 3)).toBe("app.py:3");
