@@ -15,9 +15,9 @@ from importlib.metadata import version
 
 from benchmarks.harness import Plan
 from benchmarks.peers import PEERS, missing_peers
-from benchmarks.report import DOCUMENT, document, machine
+from benchmarks.report import DOCUMENT, document, machine, updated
 
-NAMES = ("imports", "steps", "sync", "calls", "web", "size", "read", "ingest", "store", "timeline", "page")
+NAMES = ("imports", "steps", "sync", "calls", "web", "size", "read", "ingest", "kills", "store", "timeline", "page")
 
 
 def main() -> int:
@@ -25,13 +25,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure clew beside its peers.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="small and few: to see that everything runs")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md, or the sections that are named")
     args = parser.parse_args()
     unknown = sorted(set(args.names) - set(NAMES))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(NAMES)}")
-    if args.write and (args.quick or args.names):
-        parser.error("--write takes no names and no --quick: the page holds the whole suite")
+    if args.write and args.quick:
+        parser.error("--write takes no --quick: the page holds real figures")
     if missing_peers():
         parser.error(f"not installed: {', '.join(missing_peers())}; run `make bench`, which installs them")
     started = time.monotonic()
@@ -60,7 +60,8 @@ def main() -> int:
         f"{rounds}\n- Python {platform.python_version()}, if nothing else is said; clew {version('clew')}, {peers}"
     )
     if args.write:
-        DOCUMENT.write_text(document(sections, conditions))
+        page = updated(DOCUMENT.read_text(), sections) if args.names else document(sections, conditions)
+        DOCUMENT.write_text(page)
         print(f"wrote docs/{DOCUMENT.name}")
     else:
         print(f"- Machine: {machine()}\n- {conditions}\n- Took {time.monotonic() - started:.0f} s")

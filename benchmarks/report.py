@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,29 @@ Every case ran in a process of its own, in each round, and the cases took turns.
 with the least and the greatest round in brackets. What something *costs* is the difference, within a round, to the same program
 left alone. {reached} of {number} targets are reached."""
     return "\n\n".join([head, *(section.markdown() for section in sections)]) + "\n"
+
+
+def updated(page: str, sections: Sequence[Section]) -> str:
+    """Return the page with *sections* in the place of those of their titles; new ones stand at its end.
+
+    Args:
+        page: As ``document`` made it.
+        sections: Measured later than the rest, on the same machine.
+    """
+    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    head, *parts = page.rstrip().split("\n\n## ")
+    by_title = {part.partition("\n")[0]: part for part in parts}
+    for section in sections:
+        title, _, rest = section.markdown().removeprefix("## ").partition("\n\n")
+        by_title[title] = f"{title}\n\nMeasured by itself, {date}.\n\n{rest}"
+    found = "\n\n## ".join([head, *by_title.values()]) + "\n"
+    verdicts = _VERDICT.findall(found)
+    counts = f"{verdicts.count('reached')} of {len(verdicts)} targets are reached"
+    return _COUNTS.sub(counts, found, count=1)
+
+
+_VERDICT = re.compile(r"^\| [^|]+ \| [≤≥] [^|]+ \| [^|]+ \| (reached|missed)", re.MULTILINE)
+_COUNTS = re.compile(r"\d+ of \d+ targets are reached")
 
 
 def machine() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from benchmarks.harness import Case, Plan, interleave_calls
-from benchmarks.report import Section, Table, Target, document
+from benchmarks.report import Section, Table, Target, document, updated
 
 CASES = (
     Case("imports", "import_cost.py", ("clew",)),
@@ -59,3 +59,17 @@ def test_a_missed_target_says_by_how_much_and_why() -> None:
     assert "| kept | ≥ 95 % | 96 % | reached |" in page
     assert "1 of 2 targets are reached" in page
     assert "| 1 | 2 |" in page
+
+
+def test_a_section_can_be_measured_again_by_itself() -> None:
+    """It takes the place of the one before, says when it was measured, and the targets are counted anew."""
+    slow, quick = Target("a step", 10, 20, " ns", "it was busy"), Target("a step", 10, 5, " ns")
+    page = document([Section("A", "How.", [], [slow]), Section("B", "How too.", [], [quick])], "Rounds: 5")
+
+    again = updated(page, [Section("A", "Now.", [], [quick]), Section("C", "New.", [], [slow])])
+
+    assert "1 of 2 targets are reached" in page
+    assert "2 of 3 targets are reached" in again
+    assert again.index("## A") < again.index("## B") < again.index("## C")
+    assert "How.\n" not in again
+    assert "## A\n\nMeasured by itself, 20" in again
