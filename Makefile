@@ -10,6 +10,7 @@ STAMP := $(VENV)/.installed
 # The page is built with Node 20.19 or newer; where there is none, clew works without it and says so.
 NODE := $(shell node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a === 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1 && echo yes)
 WEB_STAMP := web/node_modules/.package-lock.json
+PAGE := $(if $(filter yes,$(NODE)),web)
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,7 +57,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format src tests examples benchmarks tools
 	$(BIN)/ruff check --fix src tests examples benchmarks tools
 
-demo: $(STAMP) ## record the bundled bank, show it, serve the page on it: ARGS=--no-serve
+demo: $(STAMP) $(PAGE) ## record the bundled bank, show it, serve the page on it: ARGS=--no-serve
 	$(BIN)/clew demo $(ARGS)
 
 screenshots: $(STAMP) web ## pictures of every view, into docs/images
